@@ -1,0 +1,140 @@
+"""Activity: what people and operators did, append-only, written in the change's transaction, chained by hash.
+
+One stream per organization and one for the portal. Rows keep ids, not names, and never a secret.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Index,
+    Integer,
+    LargeBinary,
+    Select,
+    String,
+    UniqueConstraint,
+    func,
+    insert,
+    select,
+    text,
+)
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from core.db import Base, Instant
+
+PORTAL = "portal"
+START = b"\0" * 32
+PORTAL_LOCK = (
+    0x706F7274616C  # PostgreSQL advisory lock: organizations are locked by their row, the portal has none
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who did it: `kind` is person, operator, command or portal; `address` where from, empty for a command."""
+
+    kind: str
+    id: int | None = None
+    address: str = ""
+
+
+COMMAND = Actor("command")
+PORTAL_ITSELF = Actor("portal")
+
+
+class Activity(Base):
+    """One thing that was done."""
+
+    __tablename__ = "activity"
+    __table_args__ = (UniqueConstraint("stream", "number"), Index("ix_activity_stream_at", "stream", "at"))
+
+    id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
+    stream: Mapped[str] = mapped_column(String(20))
+    number: Mapped[int]
+    previous_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
+    hash: Mapped[bytes] = mapped_column(LargeBinary(32))
+    at: Mapped[datetime] = mapped_column(Instant)
+    actor_kind: Mapped[str] = mapped_column(String(10))
+    actor_id: Mapped[int | None]
+    action: Mapped[str] = mapped_column(String(40))
+    target_kind: Mapped[str] = mapped_column(String(20))
+    target_id: Mapped[int | None]
+    before: Mapped[Any | None] = mapped_column(JSON(none_as_null=True))
+    after: Mapped[Any | None] = mapped_column(JSON(none_as_null=True))
+    address: Mapped[str] = mapped_column(String(45))
+
+
+def record(
+    session: Session,
+    organization_id: int | None,
+    by: Actor,
+    action: str,
+    target: Any,
+    at: datetime,
+    *,
+    before: Any = None,
+    after: Any = None,
+) -> None:
+    """Append one entry to the organization's stream, or the portal's.
+
+    The caller has locked the organization's row (the portal's stream locks itself); `target` is any row with an id.
+    """
+    session.flush()
+    stream = PORTAL if organization_id is None else str(organization_id)
+    if organization_id is None and session.get_bind().dialect.name == "postgresql":
+        session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": PORTAL_LOCK})
+    last = session.execute(last_entry(stream)).first()
+    number, previous = (last.number + 1, last.hash) if last else (1, START)
+    entry = {
+        "stream": stream, "number": number, "at": at, "actor_kind": by.kind, "actor_id": by.id, "action": action,
+        "target_kind": target.__tablename__, "target_id": target.id, "before": before, "after": after,
+        "address": by.address,
+    }  # fmt: skip
+    session.execute(insert(Activity).values(previous_hash=previous, hash=chained(previous, entry), **entry))
+
+
+def last_entry(stream: str) -> Select[tuple[int, bytes]]:
+    """Number and hash of a stream's newest entry."""
+    return (
+        select(Activity.number, Activity.hash)
+        .where(Activity.stream == stream)
+        .order_by(Activity.number.desc())
+        .limit(1)
+    )
+
+
+def chained(previous: bytes, entry: dict[str, Any]) -> bytes:
+    """The hash of an entry behind the one before it; `at` counts in whole microseconds of UTC."""
+    plain = {**entry, "at": int(entry["at"].timestamp() * 1_000_000)}
+    return hashlib.sha256(previous + json.dumps(plain, sort_keys=True).encode()).digest()
+
+
+def first_broken(session: Session, stream: str) -> int | None:
+    """The number of the first entry that does not follow from the one before it; None when the chain is whole."""
+    previous, expected = START, 1
+    for entry in session.scalars(select(Activity).where(Activity.stream == stream).order_by(Activity.number)):
+        fields = {
+            name: getattr(entry, name)
+            for name in ("stream", "number", "at", "actor_kind", "actor_id", "action", "target_kind", "target_id",
+                         "before", "after", "address")
+        }  # fmt: skip
+        if (
+            entry.number != expected
+            or entry.previous_hash != previous
+            or entry.hash != chained(previous, fields)
+        ):
+            return entry.number
+        previous, expected = entry.hash, expected + 1
+    return None
+
+
+def count(session: Session, stream: str) -> int:
+    """How many entries a stream has."""
+    return session.scalar(select(func.count()).select_from(Activity).where(Activity.stream == stream)) or 0

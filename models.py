@@ -1,0 +1,1275 @@
+"""The domain: accounts, keys, organizations, members, licenses, permissions, and every rule that changes one of them.
+
+A rule is a named constraint plus a method that raises. Methods never read the request, send mail or commit. Whoever
+changes an organization locks it first (`Organization.locked`), then loads what he changes; that order keeps two
+databases and any number of processes to one truth.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any, TypeVar
+
+from flask_babel import lazy_gettext as _l
+from flask_security.core import UserMixin
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    String,
+    UniqueConstraint,
+    delete,
+    false,
+    func,
+    select,
+    update,
+)
+from sqlalchemy.orm import Mapped, Session, joinedload, mapped_column, object_session, relationship
+
+from core import addresses, keys
+from core.activity import Actor, record
+from core.dates import LicenseType, end_of, ends_at, is_zone, starts_at
+from core.db import Base, Instant
+from core.errors import BadInput, Gone, Missing, RuleBroken
+from core.refusals import (
+    DEAD_LINK, CannotJoin, CoAdministratorChanged, HasAnother, KeyEmpty, KeyExpired, KeyInUse, KeyUnknown, KeyWithdrawn,
+    LazyDay, NeedsOrganization, NoSeat, WrongAccount,
+)  # fmt: skip
+from core.sealing import Sealer
+
+T = TypeVar("T", bound=Base)
+
+NAME_LENGTH = 200
+MOST_SEATS = 100_000
+INVITATION_AGE = timedelta(days=14)
+UNCONFIRMED_AGE = timedelta(days=7)
+ENDS_SOON_DAYS = 30
+
+ADMINISTRATOR, CO_ADMINISTRATOR, MEMBER = "administrator", "co-administrator", "member"
+PENDING, ENABLED, DISABLED, ENDED = "pending", "enabled", "disabled", "ended"
+
+
+def session_of(row: Base) -> Session:
+    """The session that a row was loaded in."""
+    found = object_session(row)
+    assert found is not None, "the row is not in a session"
+    return found
+
+
+def line(text: str | None, *, field: str, required: bool = True, longest: int = NAME_LENGTH) -> str:
+    """One line of a person's text: trimmed, control characters and line breaks as spaces.
+
+    :raise BadInput: when it is empty though required, or longer than `longest` characters.
+    """
+    cleaned = " ".join("".join(c if c.isprintable() else " " for c in text or "").split())
+    if required and not cleaned:
+        raise BadInput(_l("Enter a name."), field=field)
+    if len(cleaned) > longest:
+        raise BadInput(
+            _l("This is %(length)s characters long; %(longest)s fit.", length=len(cleaned), longest=longest),
+            field=field,
+        )
+    return cleaned
+
+
+# ── Account ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Account(Base, UserMixin):
+    """A person who can sign in; the identity is this row, not the address."""
+
+    __tablename__ = "account"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    email: Mapped[str] = mapped_column(String(254))
+    email_key: Mapped[str] = mapped_column(String(320), unique=True)
+    name: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    password: Mapped[str | None] = mapped_column(String(255))
+    fs_uniquifier: Mapped[str] = mapped_column(String(64), unique=True)
+    created_at: Mapped[datetime] = mapped_column(Instant)
+    confirmed_at: Mapped[datetime | None] = mapped_column(Instant)
+    blocked_at: Mapped[datetime | None] = mapped_column(Instant)
+    deleted_at: Mapped[datetime | None] = mapped_column(Instant)
+    is_operator: Mapped[bool] = mapped_column(default=False, server_default=false())
+    locale: Mapped[str | None] = mapped_column(String(20))
+    zone: Mapped[str] = mapped_column(String(64), default="UTC", server_default="UTC")
+    title: Mapped[str] = mapped_column(String(NAME_LENGTH), default="", server_default="")
+    company: Mapped[str] = mapped_column(String(NAME_LENGTH), default="", server_default="")
+    address: Mapped[str] = mapped_column(String(500), default="", server_default="")
+    phone: Mapped[str] = mapped_column(String(50), default="", server_default="")
+    wanted_email: Mapped[str | None] = mapped_column(String(254))  # asked for, not confirmed yet
+    nonce: Mapped[str | None] = mapped_column(
+        String(32)
+    )  # of the confirmation or the change of address under way
+
+    @staticmethod
+    def by_email(session: Session, email: str) -> Account | None:
+        """The account that has this address, however it is spelled."""
+        return session.scalars(select(Account).where(Account.email_key == addresses.key(email))).one_or_none()
+
+    @property
+    def active(self) -> bool:  # the name that Flask-Security asks for
+        """Whether the account may sign in at all."""
+        return self.blocked_at is None and self.deleted_at is None
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether the address is known to be the person's."""
+        return self.confirmed_at is not None
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """What Flask-Security calls roles: the operator is the only one; organizations have their own."""
+        return ("operator",) if self.is_operator else ()
+
+    @property
+    def membership(self) -> Member | None:
+        """The one live, confirmed participation in an organization."""
+        mine = select(Member).where(
+            Member.account_id == self.id, *Member.LIVE, Member.confirmed_at.is_not(None)
+        )
+        return session_of(self).scalars(mine.options(joinedload(Member.organization))).one_or_none()
+
+    def check_free_to_join(self) -> None:
+        """Say why the account can neither create nor join an organization now.
+
+        :raise RuleBroken: blocked, an operator, or a member somewhere.
+        """
+        if not self.active:
+            raise RuleBroken(_l("This account is blocked. Contact the vendor."))
+        if self.is_operator:
+            raise RuleBroken(_l("An operator belongs to no organization."))
+        if (member := self.membership) is not None:
+            raise CannotJoin(member.organization.name)
+
+    def confirm(self, by: Actor, now: datetime) -> None:
+        """The address is the person's; confirming twice changes nothing."""
+        if self.confirmed_at is None:
+            self.confirmed_at, self.nonce = now, None
+            record(session_of(self), None, by, "account.confirm", self, now)
+
+    def change_email(self, email: str, by: Actor, now: datetime) -> None:
+        """Take the address that was confirmed; membership, permissions and sign-ins stay.
+
+        :raise RuleBroken: when another account has it.
+        """
+        owner = Account.by_email(session_of(self), email)
+        if owner is not None and owner.id != self.id:
+            raise RuleBroken(_l("Another account uses this address."), field="email")
+        self.email, self.email_key, self.wanted_email, self.nonce = email, addresses.key(email), None, None
+        record(session_of(self), None, by, "account.email", self, now)
+
+    def block(self, by: Actor, now: datetime) -> None:
+        """Stop every sign-in; membership and permissions stay as they are."""
+        if self.blocked_at is None:
+            self.blocked_at = now
+            self.end_sign_ins(now)
+            record(session_of(self), None, by, "account.block", self, now)
+
+    def unblock(self, by: Actor, now: datetime) -> None:
+        """Allow signing in again."""
+        if self.blocked_at is not None:
+            self.blocked_at = None
+            record(session_of(self), None, by, "account.unblock", self, now)
+
+    def end_sign_ins(self, now: datetime, *, except_id: int | None = None) -> int:
+        """End the account's sign-ins, all or all but one; returns how many ended."""
+        ending = update(SignIn).where(SignIn.account_id == self.id, SignIn.ended_at.is_(None))
+        if except_id is not None:
+            ending = ending.where(SignIn.id != except_id)
+        return rows_changed(session_of(self), ending.values(ended_at=now))
+
+    def permits_leaving(self) -> bool:
+        """Whether `Leave organization` is possible."""
+        return (member := self.membership) is not None and member.role != ADMINISTRATOR
+
+
+class SignIn(Base):
+    """One signed-in browser; the cookie carries a secret of which this row keeps the hash."""
+
+    __tablename__ = "sign_in"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    account_id: Mapped[int] = mapped_column(ForeignKey("account.id", ondelete="CASCADE"), index=True)
+    secret_hash: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True)
+    device: Mapped[str] = mapped_column(String(200))
+    address: Mapped[str] = mapped_column(String(45))
+    created_at: Mapped[datetime] = mapped_column(Instant)
+    used_at: Mapped[datetime] = mapped_column(Instant)
+    ended_at: Mapped[datetime | None] = mapped_column(Instant)
+
+    @staticmethod
+    def hashed(secret: str) -> bytes:
+        """What is kept of a session's secret."""
+        return hashlib.sha256(secret.encode()).digest()
+
+    @classmethod
+    def start(cls, account: Account, device: str, address: str, now: datetime) -> tuple[SignIn, str]:
+        """A new sign-in and its secret, which is told once."""
+        secret = secrets.token_urlsafe(16)
+        row = cls(
+            account_id=account.id, secret_hash=cls.hashed(secret), device=device[:200], address=address[:45],
+            created_at=now, used_at=now,
+        )  # fmt: skip
+        session_of(account).add(row)
+        return row, secret
+
+
+# ── Product and PermissionKey ────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Product(Base):
+    """Something the vendor licenses."""
+
+    __tablename__ = "product"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    code: Mapped[str] = mapped_column(String(50), unique=True)
+    name: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    is_organization_only: Mapped[bool] = mapped_column(default=False, server_default=false())
+
+    @classmethod
+    def add(
+        cls, session: Session, code: str, name: str, organization_only: bool, by: Actor, now: datetime
+    ) -> Product:
+        """Add a product to the catalog.
+
+        :raise BadInput: when the code is taken, or is not lower-case letters, digits and dashes.
+        """
+        code = code.strip().lower()
+        if not code or len(code) > 50 or not all(c.isascii() and (c.isalnum() or c in "-.") for c in code):
+            raise BadInput(_l("A code has letters, digits and dashes only, at most 50."), field="code")
+        if session.scalar(select(cls.id).where(cls.code == code)):
+            raise BadInput(_l("There is a product with the code %(code)s already.", code=code), field="code")
+        product = cls(code=code, name=line(name, field="name"), is_organization_only=organization_only)
+        session.add(product)
+        record(session, None, by, "product.add", flushed(product), now, after={"code": code})
+        return product
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One item of a key to be issued; without dates it starts today and runs as long as its type."""
+
+    product: Product
+    type: LicenseType
+    seats: int = 1
+    start: date | None = None
+    end: date | None = None
+
+
+class PermissionKey(Base):
+    """Text that the vendor hands out; holds items that become licenses when it is redeemed, once."""
+
+    __tablename__ = "permission_key"
+    __table_args__ = (
+        CheckConstraint(
+            "(redeemed_at IS NULL) = (organization_id IS NULL AND account_id IS NULL)",
+            name="redeemed_has_owner",
+        ),
+        CheckConstraint("organization_id IS NULL OR account_id IS NULL", name="one_owner"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    text_hash: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True)
+    text_sealed: Mapped[bytes] = mapped_column(LargeBinary)
+    last_group: Mapped[str] = mapped_column(String(5))
+    note: Mapped[str] = mapped_column(String(NAME_LENGTH), default="", server_default="")
+    issued_at: Mapped[datetime] = mapped_column(Instant)
+    issued_by: Mapped[int | None] = mapped_column(ForeignKey("account.id"), index=True)
+    revoked_at: Mapped[datetime | None] = mapped_column(Instant)
+    revoked_why: Mapped[str] = mapped_column(String(NAME_LENGTH), default="", server_default="")
+    organization_id: Mapped[int | None] = mapped_column(ForeignKey("organization.id"), index=True)
+    account_id: Mapped[int | None] = mapped_column(ForeignKey("account.id"), index=True)
+    redeemed_at: Mapped[datetime | None] = mapped_column(Instant)
+    redeemed_by: Mapped[int | None] = mapped_column(ForeignKey("account.id"), index=True)
+    released_at: Mapped[datetime | None] = mapped_column(Instant)
+
+    licenses: Mapped[list[License]] = relationship(
+        back_populates="key", order_by="License.position", lazy="selectin", cascade="all, delete-orphan"
+    )
+    organization: Mapped[Organization | None] = relationship()
+
+    @classmethod
+    def issue(
+        cls,
+        session: Session,
+        items: Sequence[Item],
+        sealer: Sealer,
+        by: Actor,
+        now: datetime,
+        *,
+        note: str = "",
+        text: str | None = None,
+    ) -> tuple[PermissionKey, str]:
+        """A new key and its text, which is told once and kept only sealed.
+
+        :raise BadInput: when there is no item, or its seats or dates cannot be.
+        """
+        if not items:
+            raise BadInput(_l("A key holds at least one item."))
+        text = text or keys.make()
+        digest = keys.digest(text)
+        key = cls(
+            text_hash=digest, text_sealed=sealer.seal(text, digest), last_group=keys.last_group(text),
+            note=line(note, field="note", required=False), issued_at=now,
+            issued_by=by.id if by.kind == "operator" else None,
+        )  # fmt: skip
+        key.licenses = [License.of_item(item, digest, n, now.date()) for n, item in enumerate(items, 1)]
+        session.add(key)
+        record(
+            session, None, by, "key.issue", flushed(key), now, after=[each.summary for each in key.licenses]
+        )
+        return key, text
+
+    @classmethod
+    def known(cls, session: Session, text: str) -> PermissionKey:
+        """The key with this canonical text.
+
+        :raise BadInput: when the vendor never issued it.
+        """
+        found = session.scalars(select(cls).where(cls.text_hash == keys.digest(text))).one_or_none()
+        if found is None:
+            raise KeyUnknown()
+        return found
+
+    @property
+    def needs_organization(self) -> bool:
+        """Whether only an organization can redeem it: floating, organization-only, or several seats of one kind."""
+        kinds: dict[tuple[int, str], int] = {}
+        for each in self.licenses:
+            if each.is_floating or each.product.is_organization_only:
+                return True
+            kinds[each.product_id, each.type] = kinds.get((each.product_id, each.type), 0) + each.seats
+        return any(seats > 1 for seats in kinds.values())
+
+    @property
+    def has_floating(self) -> bool:
+        """Whether it holds a FLEX license."""
+        return any(each.is_floating for each in self.licenses)
+
+    def is_owned_by(self, owner: Organization | Account) -> bool:
+        """Whether exactly this organization or account redeemed it."""
+        kept = self.organization_id if isinstance(owner, Organization) else self.account_id
+        return kept == owner.id
+
+    def check_usable(self, today: date) -> None:
+        """Say why nobody can redeem it now.
+
+        :raise RuleBroken: withdrawn, in use, expired, or without seats.
+        """
+        if self.revoked_at is not None:
+            raise KeyWithdrawn()
+        if self.redeemed_at is not None:
+            raise KeyInUse()
+        if all(each.end_on is not None and each.end_on < today for each in self.licenses):
+            last = max(each.end_on for each in self.licenses if each.end_on)
+            raise KeyExpired(last)
+        if not any(each.seats for each in self.licenses):
+            raise KeyEmpty()
+
+    def redeem(self, owner: Organization | Account, by: Actor, now: datetime, today: date) -> bool:
+        """Make its items licenses of an organization or a person, all or none; False when they are his already.
+
+        :raise NotAllowed: when a person redeems what needs an organization.
+        :raise RuleBroken: when nobody can redeem it, or somebody else just did.
+        """
+        if self.is_owned_by(owner):
+            return False
+        self.check_usable(today)
+        organization_id = owner.id if isinstance(owner, Organization) else None
+        if organization_id is None and self.needs_organization:
+            raise NeedsOrganization()
+        taking = update(PermissionKey).where(
+            PermissionKey.id == self.id,
+            PermissionKey.redeemed_at.is_(None),
+            PermissionKey.revoked_at.is_(None),
+        )
+        owned = {"organization_id": organization_id, "account_id": None if organization_id else owner.id}
+        values = {**owned, "redeemed_at": now, "redeemed_by": by.id, "released_at": None}
+        if rows_changed(session_of(self), taking.values(values)) != 1:
+            raise KeyInUse()
+        session_of(self).refresh(self)
+        for each in self.licenses:
+            each.set_instants(owner.zone)
+        record(session_of(self), organization_id, by, "key.redeem", self, now)
+        return True
+
+    def reveal(self, sealer: Sealer, by: Actor, now: datetime) -> str:
+        """The whole text, for somebody who may see it; that it was shown is recorded."""
+        record(session_of(self), self.organization_id, by, "key.reveal", self, now)
+        return sealer.unseal(self.text_sealed, self.text_hash)
+
+    def lock(self) -> PermissionKey:
+        """Lock its organization, then itself; an organization always comes before its keys."""
+        session = session_of(self)
+        owner = self.organization_id
+        if owner is not None:
+            Organization.locked(session, owner)
+        session.refresh(self, with_for_update=True)
+        return self if self.organization_id in (None, owner) else self.lock()
+
+    def revoke(self, by: Actor, now: datetime, why: str = "") -> bool:
+        """Withdraw it; its licenses turn Revoked, permissions are kept. False when it was withdrawn already."""
+        self.lock()
+        if self.revoked_at is not None:
+            return False
+        self.revoked_at, self.revoked_why = now, line(why, field="why", required=False)
+        record(
+            session_of(self),
+            self.organization_id,
+            by,
+            "key.revoke",
+            self,
+            now,
+            after={"why": self.revoked_why},
+        )
+        return True
+
+    def reinstate(self, by: Actor, now: datetime) -> bool:
+        """Take a withdrawal back; False when there was none."""
+        self.lock()
+        if self.revoked_at is None:
+            return False
+        self.revoked_at, self.revoked_why = None, ""
+        record(session_of(self), self.organization_id, by, "key.reinstate", self, now)
+        return True
+
+    def release(self, by: Actor, now: datetime) -> bool:
+        """Take it from its owner so that it can be redeemed again; permissions on it end. False when nobody had it."""
+        self.lock()
+        session, owner = session_of(self), self.organization_id
+        if self.redeemed_at is None:
+            return False
+        ids = [each.id for each in self.licenses]
+        session.execute(delete(Permission).where(Permission.license_id.in_(ids)))
+        for each in self.licenses:
+            each.reserved, each.starts_at, each.ends_at = 0, None, None
+        self.organization_id = self.account_id = self.redeemed_at = self.redeemed_by = None
+        self.released_at = now
+        record(session, owner, by, "key.release", self, now)
+        return True
+
+    def extend(
+        self,
+        by: Actor,
+        now: datetime,
+        *,
+        position: int | None = None,
+        end: date | None = None,
+        seats: int | None = None,
+    ) -> License:
+        """Change the end or the seats of one item; ticks above fewer seats stay and are shown as over-assigned.
+
+        :raise BadInput: no such item, none named though there are several, or an end or number that cannot be.
+        """
+        self.lock()
+        license = self.item(position)
+        before = license.summary
+        if end is not None:
+            license.check_end(end)
+            license.end_on = end
+        if seats is not None:
+            license.seats = checked_seats(seats)
+        if self.redeemed_at is not None:
+            license.set_instants(self.owner_zone)
+        record(
+            session_of(self),
+            self.organization_id,
+            by,
+            "key.extend",
+            self,
+            now,
+            before=before,
+            after=license.summary,
+        )
+        return license
+
+    def item(self, position: int | None) -> License:
+        """The item with this number; without a number, the only one.
+
+        :raise BadInput: when it is not there, or not the only one.
+        """
+        if position is None and len(self.licenses) > 1:
+            raise BadInput(_l("This key has %(n)s items; say which one.", n=len(self.licenses)), field="item")
+        for each in self.licenses:
+            if each.position == (position or 1):
+                return each
+        raise BadInput(_l("This key has no item %(n)s.", n=position), field="item")
+
+    @property
+    def owner_zone(self) -> str:
+        """The time zone in which its days begin and end."""
+        if self.organization_id is not None:
+            return session_of(self).get_one(Organization, self.organization_id).zone
+        return session_of(self).get_one(Account, self.account_id).zone
+
+
+# ── Organization ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Organization(Base):
+    """One company's group of people and licenses; exactly one administrator, at most one co-administrator."""
+
+    __tablename__ = "organization"
+    __table_args__ = (CheckConstraint("name <> '' AND name = trim(name)", name="name"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    zone: Mapped[str] = mapped_column(String(64), default="UTC", server_default="UTC")
+    country: Mapped[str] = mapped_column(String(2), default="", server_default="")
+    address: Mapped[str] = mapped_column(String(500), default="", server_default="")
+    contact: Mapped[str] = mapped_column(String(NAME_LENGTH), default="", server_default="")
+    phone: Mapped[str] = mapped_column(String(50), default="", server_default="")
+    created_at: Mapped[datetime] = mapped_column(Instant)
+    deleted_at: Mapped[datetime | None] = mapped_column(Instant)
+
+    @classmethod
+    def create(
+        cls,
+        account: Account,
+        key: PermissionKey,
+        profile: dict[str, str],
+        by: Actor,
+        now: datetime,
+        today: date,
+    ) -> Organization:
+        """Make the account administrator of a new organization and the key its first licenses, in one go.
+
+        :raise RuleBroken: when the account belongs to an organization, or the key is not usable.
+        """
+        session = session_of(account)
+        session.refresh(account, with_for_update=True)
+        account.check_free_to_join()
+        organization = cls(created_at=now, **checked_profile(profile))
+        session.add(organization)
+        session.flush()
+        session.add(
+            Member(
+                organization_id=organization.id, account_id=account.id, email=account.email,
+                email_key=account.email_key, role=ADMINISTRATOR, invited_at=now, confirmed_at=now,
+            )
+        )  # fmt: skip
+        record(session, organization.id, by, "organization.create", organization, now)
+        if not key.redeem(organization, by, now, today):
+            raise KeyInUse()
+        return organization
+
+    @classmethod
+    def locked(cls, session: Session, organization_id: int) -> Organization:
+        """The organization, locked until the transaction ends; whoever changes anything in it comes through here.
+
+        :raise Missing: when there is none.
+        """
+        query = select(cls).where(cls.id == organization_id, cls.deleted_at.is_(None)).with_for_update()
+        found = session.scalars(query.execution_options(populate_existing=True)).one_or_none()
+        if found is None:
+            raise Missing(_l("There is no such organization."))
+        return found
+
+    def member(self, member_id: int) -> Member:
+        """The live member with this id, loaded afresh.
+
+        :raise Missing: when he is another organization's, or gone.
+        """
+        query = select(Member).where(Member.organization_id == self.id, Member.id == member_id, *Member.LIVE)
+        query = query.options(joinedload(Member.account)).execution_options(populate_existing=True)
+        found = session_of(self).scalars(query).one_or_none()
+        if found is None:
+            raise Missing(_l("This person is not in the list any more."))
+        return found
+
+    def license(self, license_id: int) -> License:
+        """The license with this id, loaded afresh.
+
+        :raise Missing: when it is another organization's.
+        """
+        query = (
+            select(License).join(License.key).options(joinedload(License.key), joinedload(License.product))
+        )
+        query = query.where(License.id == license_id, PermissionKey.organization_id == self.id)
+        found = session_of(self).scalars(query.execution_options(populate_existing=True)).one_or_none()
+        if found is None:
+            raise Missing(_l("There is no such license."))
+        return found
+
+    @property
+    def licenses(self) -> list[License]:
+        """Every license of its keys, by product, then by end; those without an end last."""
+        query = select(License).join(License.key).join(License.product)
+        query = query.options(joinedload(License.key), joinedload(License.product))
+        query = query.where(PermissionKey.organization_id == self.id)
+        in_order = query.order_by(Product.name, License.end_on.is_(None), License.end_on, License.id)
+        return list(session_of(self).scalars(in_order).unique())
+
+    def holder_of(self, role: str) -> Member | None:
+        """The administrator or the co-administrator."""
+        query = select(Member).where(Member.organization_id == self.id, Member.role == role, *Member.LIVE)
+        return session_of(self).scalars(query.options(joinedload(Member.account))).one_or_none()
+
+    @property
+    def leaders(self) -> list[Member]:
+        """Administrator and, where there is one, co-administrator: whom to ask."""
+        return [
+            held for role in (ADMINISTRATOR, CO_ADMINISTRATOR) if (held := self.holder_of(role)) is not None
+        ]
+
+    def edit(self, profile: dict[str, str], by: Actor, now: datetime) -> None:
+        """Change the profile; a new time zone moves the instants of its licenses in the same transaction."""
+        checked = checked_profile(profile)
+        before = {name: getattr(self, name) for name in checked}
+        for name, value in checked.items():
+            setattr(self, name, value)
+        if before["zone"] != self.zone:
+            for each in self.licenses:
+                each.set_instants(self.zone)
+        changed = [name for name in checked if before[name] != checked[name]]
+        if changed:
+            record(session_of(self), self.id, by, "organization.edit", self, now, after=sorted(changed))
+
+    def invite(self, entry: addresses.Entry, by: Actor, me: Member, now: datetime) -> Invited:
+        """Put one address of a pasted list among the members as Pending, or say why not."""
+        if entry.problem is not None:
+            return Invited(entry, NOT_AN_ADDRESS, reason=entry.problem)
+        session = session_of(self)
+        account = session.scalars(select(Account).where(Account.email_key == entry.key)).one_or_none()
+        known = Member.email_key == entry.key
+        if account is not None:
+            known = known | (Member.account_id == account.id)
+        query = (
+            select(Member)
+            .where(Member.organization_id == self.id, known, *Member.LIVE)
+            .order_by(Member.confirmed_at)
+        )
+        for member in session.scalars(query.options(joinedload(Member.account))):
+            return self._invite_known(entry, member, by, me, now)
+        if account is not None and account.is_operator:
+            return Invited(entry, CANNOT_JOIN)
+        if account is not None and account.membership is not None:
+            return Invited(entry, ELSEWHERE)
+        member = Member(
+            organization_id=self.id, email=entry.address, email_key=entry.key, role=MEMBER,
+            nonce=secrets.token_hex(16), invited_by=me.id, invited_at=now,
+        )  # fmt: skip
+        session.add(member)
+        record(session, self.id, by, "member.invite", flushed(member), now)
+        return Invited(entry, INVITED, member)
+
+    @staticmethod
+    def _invite_known(
+        entry: addresses.Entry, member: Member, by: Actor, me: Member, now: datetime
+    ) -> Invited:
+        if member.id == me.id:
+            return Invited(entry, YOURSELF, member)
+        if member.state == PENDING:
+            member.resend(by, me, now)
+            return Invited(entry, SENT_AGAIN, member)
+        return Invited(entry, IS_DISABLED if member.state == DISABLED else IS_MEMBER, member)
+
+    def transfer(self, member: Member, by: Actor, now: datetime) -> None:
+        """Make an enabled member administrator; the former becomes co-administrator if there is none, else member.
+
+        :raise RuleBroken: when the member is not enabled.
+        """
+        if member.role == ADMINISTRATOR:
+            return
+        if member.state != ENABLED:
+            raise RuleBroken(_l("Only an enabled user can become administrator."))
+        session, former = session_of(self), self.holder_of(ADMINISTRATOR)
+        slot_free = self.holder_of(CO_ADMINISTRATOR) in (None, member)
+        # One index per role: each holder steps down before the next one steps up.
+        member.role = MEMBER
+        if former is not None:
+            former.role = MEMBER
+        session.flush()
+        member.role = ADMINISTRATOR
+        if former is not None and slot_free:
+            former.role = CO_ADMINISTRATOR
+        record(
+            session,
+            self.id,
+            by,
+            "organization.transfer",
+            member,
+            now,
+            before={"administrator": former and former.id},
+        )
+
+
+def checked_profile(profile: dict[str, str]) -> dict[str, str]:
+    """An organization's profile, cleaned: name, zone, country, address, contact, phone.
+
+    :raise BadInput: for a name that is empty or too long, or a zone that does not exist.
+    """
+    zone = profile.get("zone") or "UTC"
+    if not is_zone(zone):
+        raise BadInput(_l("There is no such time zone."), field="zone")
+    country = profile.get("country", "").strip().upper()
+    if country and not (len(country) == 2 and country.isascii() and country.isalpha()):
+        raise BadInput(_l("There is no such country."), field="country")
+    return {
+        "name": line(profile.get("name"), field="name"),
+        "zone": zone,
+        "country": country,
+        "address": line(profile.get("address"), field="address", required=False, longest=500),
+        "contact": line(profile.get("contact"), field="contact", required=False),
+        "phone": line(profile.get("phone"), field="phone", required=False, longest=50),
+    }
+
+
+INVITED, SENT_AGAIN, IS_MEMBER, IS_DISABLED = "invited", "sent again", "already a member", "disabled"
+ELSEWHERE, NOT_AN_ADDRESS, YOURSELF, CANNOT_JOIN = "elsewhere", "not an address", "yourself", "cannot join"
+
+
+@dataclass(frozen=True, slots=True)
+class Invited:
+    """What became of one address; a letter is due when `outcome` is INVITED or SENT_AGAIN."""
+
+    entry: addresses.Entry
+    outcome: str
+    member: Member | None = None
+    reason: Any = None
+
+    @property
+    def needs_letter(self) -> bool:
+        """Whether an invitation has to go out."""
+        return self.outcome in (INVITED, SENT_AGAIN)
+
+
+# ── Member ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def state_of(row: Any) -> str:
+    """The state of a member, or of a row that has its three dates."""
+    if row.ended_at is not None:
+        return ENDED
+    if row.confirmed_at is None:
+        return PENDING
+    return ENABLED if row.disabled_at is None else DISABLED
+
+
+def invitation_expired(row: Any, now: datetime) -> bool:
+    """Whether a pending row's link is over; it works again after Resend."""
+    return bool(now >= row.invited_at + INVITATION_AGE)
+
+
+class Member(Base):
+    """A person's participation in an organization: Pending, Enabled or Disabled, all computed from dates."""
+
+    __tablename__ = "member"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    organization_id: Mapped[int] = mapped_column(ForeignKey("organization.id"))
+    account_id: Mapped[int | None] = mapped_column(ForeignKey("account.id"), index=True)
+    email: Mapped[str] = mapped_column(String(254))
+    email_key: Mapped[str] = mapped_column(String(320), index=True)
+    role: Mapped[str] = mapped_column(String(20))
+    nonce: Mapped[str | None] = mapped_column(String(32))
+    invited_by: Mapped[int | None] = mapped_column(ForeignKey("member.id"), index=True)
+    invited_at: Mapped[datetime] = mapped_column(Instant)
+    confirmed_at: Mapped[datetime | None] = mapped_column(Instant)
+    disabled_at: Mapped[datetime | None] = mapped_column(Instant)
+    ended_at: Mapped[datetime | None] = mapped_column(Instant)
+    ended_reason: Mapped[str | None] = mapped_column(String(20))
+
+    organization: Mapped[Organization] = relationship()
+    account: Mapped[Account | None] = relationship()
+    inviter: Mapped[Member | None] = relationship(remote_side=[id])
+
+    LIVE = (ended_at.is_(None),)
+
+    __table_args__ = (
+        Index(
+            "uq_member_one_per_address", "organization_id", "email_key", unique=True,
+            sqlite_where=ended_at.is_(None), postgresql_where=ended_at.is_(None),
+        ),
+        Index(
+            "uq_member_one_organization_per_account", "account_id", unique=True,
+            sqlite_where=confirmed_at.is_not(None) & ended_at.is_(None),
+            postgresql_where=confirmed_at.is_not(None) & ended_at.is_(None),
+        ),
+        Index(
+            "uq_member_one_administrator", "organization_id", unique=True,
+            sqlite_where=role == ADMINISTRATOR, postgresql_where=role == ADMINISTRATOR,
+        ),
+        Index(
+            "uq_member_one_co_administrator", "organization_id", unique=True,
+            sqlite_where=role == CO_ADMINISTRATOR, postgresql_where=role == CO_ADMINISTRATOR,
+        ),
+        CheckConstraint("role IN ('administrator', 'co-administrator', 'member')", name="role"),
+        CheckConstraint(
+            "role = 'member' OR (confirmed_at IS NOT NULL AND disabled_at IS NULL AND ended_at IS NULL)",
+            name="role_only_while_enabled",
+        ),
+        CheckConstraint("confirmed_at IS NULL OR account_id IS NOT NULL", name="confirmed_has_account"),
+        CheckConstraint("(ended_at IS NULL) = (ended_reason IS NULL)", name="ended_with_reason"),
+        CheckConstraint(
+            "ended_reason IN ('withdrawn', 'declined', 'removed', 'left', 'organization deleted')", name="ended_reason"
+        ),
+    )  # fmt: skip
+
+    @property
+    def state(self) -> str:
+        """PENDING, ENABLED, DISABLED or ENDED."""
+        return state_of(self)
+
+    @property
+    def shown_name(self) -> str:
+        """The person's name once there is an account, else the invited address."""
+        return self.account.name if self.account is not None and self.confirmed_at is not None else self.email
+
+    @property
+    def shown_email(self) -> str:
+        """The address to write to: the account's own, which may have changed since the invitation."""
+        return (
+            self.account.email if self.account is not None and self.confirmed_at is not None else self.email
+        )
+
+    @property
+    def may_administer(self) -> bool:
+        """Whether the person acts for the organization."""
+        return self.role in (ADMINISTRATOR, CO_ADMINISTRATOR)
+
+    @property
+    def permissions(self) -> list[Permission]:
+        """All his permissions, suspended ones too, by product."""
+        query = (
+            select(Permission)
+            .join(Permission.license)
+            .join(License.product)
+            .where(Permission.member_id == self.id)
+        )
+        query = query.options(joinedload(Permission.license).joinedload(License.product))
+        query = query.options(joinedload(Permission.license).joinedload(License.key))
+        return list(session_of(self).scalars(query.order_by(Product.name, Permission.id)).unique())
+
+    # Each change below is safe to repeat: doing it again changes and records nothing.
+
+    def resend(self, by: Actor, me: Member, now: datetime) -> None:
+        """Send the invitation again: a new link, 14 more days, the old link dead."""
+        self._must_be_pending()
+        self.nonce, self.invited_at, self.invited_by = secrets.token_hex(16), now, me.id
+        record(session_of(self), self.organization_id, by, "member.resend", self, now)
+
+    def withdraw(self, by: Actor, now: datetime) -> None:
+        """Take the invitation back; its link is dead."""
+        self._must_be_pending()
+        self._end("withdrawn", by, "member.withdraw", now)
+
+    def decline(self, by: Actor, now: datetime) -> None:
+        """The invited person says no; the mailed link is enough for that."""
+        self._must_be_pending()
+        self._end("declined", by, "member.decline", now)
+
+    def confirm(self, account: Account, by: Actor, now: datetime) -> None:
+        """The invited person takes part; only the account whose confirmed address was invited can.
+
+        :raise WrongAccount: when it is somebody else's address.
+        :raise RuleBroken: when the account cannot join now; the invitation stays good.
+        """
+        if self.state != PENDING or invitation_expired(self, now):
+            raise Gone(DEAD_LINK)
+        session_of(self).refresh(account, with_for_update=True)
+        if not account.is_confirmed or account.email_key != self.email_key:
+            raise WrongAccount()
+        account.check_free_to_join()
+        self.account, self.account_id, self.confirmed_at, self.nonce = account, account.id, now, None
+        record(session_of(self), self.organization_id, by, "member.confirm", self, now)
+
+    def disable(self, by: Actor, me: Member, now: datetime) -> list[Permission]:
+        """Stop his participation; role dropped, permissions suspended and their seats free. Returns what was freed.
+
+        :raise RuleBroken: on oneself and on the administrator.
+        """
+        self._must_be_below(
+            me, _l("You cannot disable yourself."), _l("The administrator cannot be disabled.")
+        )
+        self._must_be_confirmed()
+        if self.state == DISABLED:
+            return []
+        before, freed = self.role, self._active_permissions()
+        self.role, self.disabled_at = MEMBER, now
+        for permission in freed:
+            permission.suspend(now)
+        record(
+            session_of(self), self.organization_id, by, "member.disable", self, now,
+            before={"role": before}, after={"suspended": [each.license_id for each in freed]},
+        )  # fmt: skip
+        return freed
+
+    def enable(self, by: Actor, now: datetime) -> list[Permission]:
+        """Readmit him as a member; nothing is ticked. Returns the permissions that can be offered again."""
+        self._must_be_confirmed()
+        if self.state == DISABLED:
+            self.disabled_at = None
+            record(session_of(self), self.organization_id, by, "member.enable", self, now)
+        return self.suspended
+
+    @property
+    def suspended(self) -> list[Permission]:
+        """What he had when he was disabled."""
+        return [each for each in self.permissions if each.suspended_at is not None]
+
+    def restore(self, by: Actor, now: datetime) -> tuple[list[Permission], list[tuple[Permission, Any]]]:
+        """Give back what still fits; returns what came back, and what did not with the reason."""
+        if self.state != ENABLED:
+            raise RuleBroken(_l("Only an enabled user can have permissions."))
+        back: list[Permission] = []
+        rest: list[tuple[Permission, Any]] = []
+        for permission in self.suspended:
+            try:
+                permission.license.give(self, by, now)
+                back.append(permission)
+            except RuleBroken as refused:
+                rest.append((permission, refused.message))
+        return back, rest
+
+    def remove(self, by: Actor, me: Member, now: datetime) -> list[Permission]:
+        """End his participation; permissions deleted, seats free. Returns the permissions he had.
+
+        :raise RuleBroken: on oneself, on the administrator, and while he is pending.
+        """
+        self._must_be_below(me, _l("You cannot remove yourself."), _l("The administrator cannot be removed."))
+        self._must_be_confirmed()
+        freed = self._delete_permissions()
+        self._end("removed", by, "member.remove", now)
+        return freed
+
+    def leave(self, by: Actor, now: datetime) -> list[Permission]:
+        """End one's own participation.
+
+        :raise RuleBroken: for the administrator, who has to hand over first.
+        """
+        self._must_be_confirmed()
+        if self.role == ADMINISTRATOR:
+            raise RuleBroken(
+                _l("An organization needs an administrator. The vendor can make somebody else administrator.")
+            )
+        freed = self._delete_permissions()
+        self._end("left", by, "member.leave", now)
+        return freed
+
+    def make_co_administrator(
+        self, replaces: int | None, by: Actor, me: Member, now: datetime
+    ) -> Member | None:
+        """Make him the one co-administrator, in place of whom the form named; returns who was replaced.
+
+        :raise RuleBroken: on oneself, the administrator, somebody not enabled, or when the slot changed meanwhile.
+        """
+        if self.role == CO_ADMINISTRATOR and self.id != me.id:
+            return None
+        self._must_be_below(
+            me,
+            _l("You cannot make yourself co-administrator."),
+            _l("The administrator is administrator already."),
+        )
+        if self.state != ENABLED:
+            raise RuleBroken(_l("Only an enabled user can be co-administrator."))
+        session, former = session_of(self), self.organization.holder_of(CO_ADMINISTRATOR)
+        if (former.id if former else None) != replaces:
+            raise CoAdministratorChanged(former.shown_name if former else None)
+        if former is not None:
+            former.role = MEMBER
+            session.flush()  # one index per role: the former steps down first
+        self.role = CO_ADMINISTRATOR
+        before = {"co_administrator": former and former.id}
+        record(session, self.organization_id, by, "member.co_admin", self, now, before=before)
+        return former
+
+    def make_member(self, by: Actor, now: datetime) -> None:
+        """Take the co-administrator's role back."""
+        if self.role == ADMINISTRATOR:
+            raise RuleBroken(_l("An organization needs an administrator."))
+        if self.role == CO_ADMINISTRATOR:
+            self.role = MEMBER
+            record(session_of(self), self.organization_id, by, "member.member", self, now)
+
+    def _end(self, reason: str, by: Actor, action: str, now: datetime) -> None:
+        before = self.role
+        self.role, self.ended_at, self.ended_reason, self.nonce = MEMBER, now, reason, None
+        record(session_of(self), self.organization_id, by, action, self, now, before={"role": before})
+
+    def _active_permissions(self) -> list[Permission]:
+        return [each for each in self.permissions if each.suspended_at is None]
+
+    def _delete_permissions(self) -> list[Permission]:
+        freed = self._active_permissions()
+        for permission in freed:
+            permission.license.free_one()
+        session_of(self).execute(delete(Permission).where(Permission.member_id == self.id))
+        return freed
+
+    def _must_be_below(self, me: Member, on_self: Any, on_administrator: Any) -> None:
+        if self.id == me.id:
+            raise RuleBroken(on_self)
+        if self.role == ADMINISTRATOR:
+            raise RuleBroken(on_administrator)
+
+    def _must_be_pending(self) -> None:
+        if self.state != PENDING:
+            raise RuleBroken(_l("This invitation was answered meanwhile."))
+
+    def _must_be_confirmed(self) -> None:
+        if self.state == PENDING:
+            raise RuleBroken(_l("This person has not confirmed the invitation. Withdraw it instead."))
+
+
+# ── License and Permission ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+class License(Base):
+    """One item of a key: a line under Products once the key is redeemed."""
+
+    __tablename__ = "license"
+    __table_args__ = (
+        UniqueConstraint("key_id", "position"),
+        CheckConstraint(
+            "type IN ('perpetual', 'annual', 'three-years', 'trial', 'flex-cloud', 'flex-network')",
+            name="type",
+        ),
+        CheckConstraint("seats >= 0", name="seats"),
+        CheckConstraint("reserved >= 0", name="reserved"),
+        CheckConstraint("end_on IS NULL OR end_on >= start_on", name="ends_after_start"),
+        CheckConstraint("(type = 'perpetual') = (end_on IS NULL)", name="perpetual_has_no_end"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    key_id: Mapped[int] = mapped_column(ForeignKey("permission_key.id", ondelete="CASCADE"))
+    position: Mapped[int]
+    product_id: Mapped[int] = mapped_column(ForeignKey("product.id"), index=True)
+    type: Mapped[str] = mapped_column(String(20))
+    seats: Mapped[int]
+    serial: Mapped[str] = mapped_column(String(30), unique=True)
+    start_on: Mapped[date]
+    end_on: Mapped[date | None]
+    starts_at: Mapped[datetime | None] = mapped_column(Instant)
+    ends_at: Mapped[datetime | None] = mapped_column(Instant)
+    # Permissions that are not suspended: named seats given away, floating seats reserved. Stored, so that taking the
+    # last seat is one statement; `./portal check` recounts it.
+    reserved: Mapped[int] = mapped_column(default=0, server_default="0")
+
+    key: Mapped[PermissionKey] = relationship(back_populates="licenses")
+    product: Mapped[Product] = relationship(lazy="joined")
+
+    @classmethod
+    def of_item(cls, item: Item, digest: bytes, position: int, today: date) -> License:
+        """The line that an item of a new key becomes; its serial number follows from the key.
+
+        :raise BadInput: for seats or dates that cannot be.
+        """
+        start = item.start or today
+        row = cls(
+            position=position, product=item.product, type=item.type.value, seats=checked_seats(item.seats),
+            start_on=start, end_on=end_of(item.type, start), serial=serial_of(digest, position), reserved=0,
+        )  # fmt: skip
+        if item.end is not None:
+            row.check_end(item.end)
+            row.end_on = item.end
+        return row
+
+    @property
+    def kind(self) -> LicenseType:
+        """The license type."""
+        return LicenseType(self.type)
+
+    @property
+    def word(self) -> str:
+        """The type as the screen writes it: ANNUAL, FLEX CLOUD …"""
+        return self.kind.word
+
+    @property
+    def is_floating(self) -> bool:
+        """Whether seats are taken while an application runs."""
+        return self.kind.is_floating
+
+    @property
+    def free(self) -> int:
+        """Seats that can be given away or reserved; never below zero."""
+        return max(0, self.seats - self.reserved)
+
+    @property
+    def over_assigned(self) -> int:
+        """By how many the ticks exceed the seats, after the vendor reduced them."""
+        return max(0, self.reserved - self.seats)
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """What Activity keeps of it."""
+        end = self.end_on.isoformat() if self.end_on else None
+        return {
+            "position": self.position, "product": self.product.code, "type": self.type, "seats": self.seats,
+            "start": self.start_on.isoformat(), "end": end,
+        }  # fmt: skip
+
+    def is_over(self, now: datetime) -> bool:
+        """Whether its last day is past, in its owner's zone."""
+        return self.ends_at is not None and self.ends_at <= now
+
+    def is_ahead(self, now: datetime) -> bool:
+        """Whether its first day is still to come."""
+        return self.starts_at is not None and self.starts_at > now
+
+    def is_live(self, now: datetime) -> bool:
+        """Whether an application may run on it now."""
+        return self.key.revoked_at is None and not self.is_over(now) and not self.is_ahead(now)
+
+    def set_instants(self, zone: str) -> None:
+        """Compute when it starts and ends, from its days and its owner's zone."""
+        self.starts_at = starts_at(self.start_on, zone)
+        self.ends_at = ends_at(self.end_on, zone) if self.end_on else None
+
+    def check_end(self, end: date) -> None:
+        """Refuse an end that cannot be.
+
+        :raise BadInput: before the start, or for a type without an end.
+        """
+        if self.kind is LicenseType.PERPETUAL:
+            raise BadInput(_l("A PERPETUAL license has no end date."), field="end")
+        if end < self.start_on:
+            raise BadInput(
+                _l("It would end before it starts, on %(day)s.", day=LazyDay(self.start_on)), field="end"
+            )
+
+    def give(self, member: Member, by: Actor, now: datetime) -> Permission:
+        """Give the member a seat, or reserve one; giving again changes nothing.
+
+        :raise RuleBroken: not enabled, license over or withdrawn, another license of the product held, no seat free.
+        """
+        session = session_of(self)
+        held = self._held_by(member)
+        kept = next((each for each in held if each.license_id == self.id), None)
+        if kept is not None and kept.suspended_at is None:
+            return kept
+        self._check_givable(member, now)
+        other = next(
+            (each for each in held if each.license_id != self.id and each.suspended_at is None), None
+        )
+        if other is not None:
+            raise HasAnother(member.shown_name, self.product.name, other.license.word, other)
+        self._take_one()
+        if kept is None:
+            kept = Permission(license=self, member=member, given_by=by.id, given_at=now)
+            session.add(kept)
+        else:
+            kept.suspended_at, kept.given_by, kept.given_at = None, by.id, now
+        record(
+            session, member.organization_id, by, "permission.give", member, now, after={"license": self.id}
+        )
+        return kept
+
+    def take(self, member: Member, by: Actor, now: datetime) -> bool:
+        """Take the member's permission back; the seat is free at once. False when he had none."""
+        for permission in self._held_by(member):
+            if permission.license_id == self.id:
+                session_of(self).delete(permission)
+                if permission.suspended_at is None:
+                    self.free_one()
+                    record(
+                        session_of(self), member.organization_id, by, "permission.take", member, now,
+                        before={"license": self.id},
+                    )  # fmt: skip
+                return permission.suspended_at is None
+        return False
+
+    def move(self, member: Member, by: Actor, now: datetime) -> Permission:
+        """Give the member a seat here in place of the one he has on another license of the product."""
+        for permission in self._held_by(member):
+            if permission.license_id != self.id and permission.suspended_at is None:
+                permission.license.take(member, by, now)
+        session_of(self).flush()
+        return self.give(member, by, now)
+
+    def free_one(self) -> None:
+        """One seat less is given away."""
+        self._count(-1)
+
+    def _take_one(self) -> None:
+        if not self._count(+1):
+            raise NoSeat(self.reserved, self.seats, self._last_given_to())
+
+    def _count(self, step: int) -> bool:
+        """Count a seat in one statement, so that the last one goes to one only; False when none is free."""
+        counting = update(License).where(License.id == self.id).values(reserved=License.reserved + step)
+        if step > 0:
+            counting = counting.where(License.reserved < License.seats)
+        session_of(self).flush()
+        counted = rows_changed(session_of(self), counting) == 1
+        session_of(self).refresh(self, ["reserved", "seats"])
+        return counted
+
+    def _last_given_to(self) -> str | None:
+        query = select(Permission).where(Permission.license_id == self.id, Permission.suspended_at.is_(None))
+        query = query.options(joinedload(Permission.member).joinedload(Member.account))
+        last = (
+            session_of(self).scalars(query.order_by(Permission.given_at.desc(), Permission.id.desc())).first()
+        )
+        return last.member.shown_name if last else None
+
+    def _held_by(self, member: Member) -> list[Permission]:
+        query = select(Permission).join(Permission.license).options(joinedload(Permission.license))
+        query = query.where(Permission.member_id == member.id, License.product_id == self.product_id)
+        return list(session_of(self).scalars(query).unique())
+
+    def _check_givable(self, member: Member, now: datetime) -> None:
+        if member.state != ENABLED:
+            raise RuleBroken(_l("Only an enabled user can have permissions."))
+        if self.key.revoked_at is not None:
+            raise RuleBroken(_l("This license was withdrawn by the vendor."))
+        if self.is_over(now):
+            raise RuleBroken(_l("This license has expired."))
+
+
+class Permission(Base):
+    """A license × an enabled member: a seat (named) or a reservation (floating); suspended while he is disabled."""
+
+    __tablename__ = "permission"
+    __table_args__ = (UniqueConstraint("license_id", "member_id"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    license_id: Mapped[int] = mapped_column(ForeignKey("license.id", ondelete="CASCADE"))
+    member_id: Mapped[int] = mapped_column(ForeignKey("member.id", ondelete="CASCADE"), index=True)
+    given_by: Mapped[int | None] = mapped_column(ForeignKey("account.id"), index=True)
+    given_at: Mapped[datetime] = mapped_column(Instant)
+    suspended_at: Mapped[datetime | None] = mapped_column(Instant)
+
+    license: Mapped[License] = relationship()
+    member: Mapped[Member] = relationship()
+
+    def suspend(self, now: datetime) -> None:
+        """Remember it, but free its seat."""
+        if self.suspended_at is None:
+            self.suspended_at = now
+            self.license.free_one()
+
+
+def checked_seats(seats: int) -> int:
+    """A number of seats that can be.
+
+    :raise BadInput: below zero, or absurdly many.
+    """
+    if not 0 <= seats <= MOST_SEATS:
+        raise BadInput(_l("Seats are a number from 0 to %(most)s.", most=MOST_SEATS), field="seats")
+    return seats
+
+
+def serial_of(digest: bytes, position: int) -> str:
+    """The serial number of a key's item: stable, unique, and no way back to the key."""
+    number = int.from_bytes(hashlib.sha256(b"serial:%d:" % position + digest).digest()[:8], "big")
+    text = "".join(keys.ALPHABET[number >> shift & 31] for shift in range(0, 60, 5))
+    return f"SN-{text[:4]}-{text[4:8]}-{text[8:]}"
+
+
+def flushed(row: T) -> T:
+    """The row, with its id."""
+    session_of(row).flush()
+    return row
+
+
+def rows_changed(session: Session, statement: Any) -> int:
+    """Run an UPDATE or DELETE and count what it really changed."""
+    return int(session.execute(statement.execution_options(synchronize_session=False)).rowcount)
