@@ -232,7 +232,7 @@ def _is_meant(typed: str) -> bool:
 
 
 def _are_groups(words: list[str]) -> bool:
-    """Whether words between spaces are groups: most have a digit, the first and the last are no mere words."""
+    """Whether words between spaces are groups: most have a digit, both ends are no mere words."""
     with_digit = sum(any(map(str.isdigit, word)) for word in words)
     return with_digit > GROUPS // 2 and not any(words[at].isalpha() and words[at].islower() for at in (0, -1))
 
