@@ -1,0 +1,182 @@
+// What HTML alone cannot do: say what happened, open dialogs, keep the focus, show which button works. Every page works without it.
+//   data-copy="#id", data-copy-text="…"  a Copy button        data-close  closes the dialog it is in
+//   aria-controls + aria-expanded        unfolds an element that is in the page
+//   HX-Trigger {"say": …}, {"clip": …}   see core/htmx.py     data-sentence  what an error page says, shown when htmx receives it
+(() => {
+  const LIFE = 5000, PATIENCE = 300
+  const live = document.getElementById('live'), dialog = document.getElementById('dialog'), main = document.getElementById('main')
+  const on = (name, act) => document.addEventListener(name, act)
+  const isLost = () => !document.activeElement || document.activeElement === document.body
+  const isShown = element => element?.checkVisibility?.() ?? !!element?.offsetParent
+  const make = (tag, attributes, ...children) => {
+    const element = document.createElement(tag)
+    for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value)
+    element.append(...children)
+    return element
+  }
+
+  // ── what happened ──
+  const icon = name => make('span', { class: `i i-${name}`, 'aria-hidden': 'true' })
+  const expire = flash => setTimeout(() => flash.matches(':hover') ? expire(flash) : flash.remove(), LIFE)
+  const keep = flash => {
+    if (flash.dataset.kept !== undefined) return
+    flash.dataset.kept = ''
+    if (!flash.classList.contains('flash-bad')) return expire(flash)
+    const close = make('button', { class: 'flash-close', type: 'button', 'aria-label': live.dataset.close }, icon('x'))
+    close.addEventListener('click', () => flash.remove())
+    flash.append(close)
+  }
+  const say = (text, bad = false) => {
+    const flash = make('div', bad ? { class: 'flash flash-bad', role: 'alert' } : { class: 'flash' }, icon(bad ? 'alert-triangle' : 'check'), make('span', {}, text))
+    live.append(flash)
+    keep(flash)
+  }
+  const fail = text => {
+    const body = dialog.open && dialog.querySelector('.ask-body')  // behind an open dialog nobody sees or hears a flash
+    if (!body) return say(text, true)
+    body.querySelector('.msg-bad')?.remove()
+    body.append(make('div', { class: 'msg msg-bad', role: 'alert' }, icon('alert-triangle'), make('div', {}, text)))
+  }
+  on('say', ({ detail }) => detail.texts.forEach(({ text, bad }) => say(text, bad)))
+
+  // ── where the focus was, in words that still hold when the elements have been replaced ──
+  const remember = element => {
+    const menu = element.closest('[popover]'), action = element.getAttribute('formaction'), id = element.id
+    const root = (menu ?? element).parentElement?.closest('[id]:not(body)')
+    const around = root ? [root.id, root.nextElementSibling?.id, root.previousElementSibling?.id].filter(id => id && id !== 'main') : []
+    return () => {
+      if (!isLost()) return
+      const places = around.map(id => document.getElementById(id)).filter(Boolean)
+      const choices = [
+        id && document.getElementById(id),
+        action && places[0]?.querySelector(`[formaction="${CSS.escape(action)}"]`),
+        menu && document.querySelector(`[popovertarget="${CSS.escape(menu.id)}"]`),
+        ...places.flatMap(place => [...place.querySelectorAll('button, a[href], input:not([type=hidden])')]),
+        main,
+      ]
+      choices.find(isShown)?.focus({ preventScroll: true })
+    }
+  }
+
+  // ── the one dialog ──
+  let giveBack = () => {}
+  const open = source => {
+    giveBack = remember(source)
+    dialog.showModal()
+  }
+  dialog.addEventListener('close', () => {
+    dialog.replaceChildren()
+    giveBack()
+  })
+  on('click', event => {
+    if (!dialog.open || !event.target.closest('[data-close]')) return
+    event.preventDefault()
+    dialog.close()
+  })
+
+  // ── which button works; sent twice is sent once ──
+  const press = element => {
+    const timer = setTimeout(() => element.setAttribute('aria-busy', 'true'), PATIENCE)
+    return () => {
+      clearTimeout(timer)
+      element.removeAttribute('aria-busy')
+    }
+  }
+  const sent = new Map()
+  on('submit', event => {
+    const form = event.target
+    if (event.defaultPrevented || form.method === 'dialog') return
+    if (sent.has(form)) return event.preventDefault()
+    const release = event.submitter ? press(event.submitter) : () => {}
+    sent.set(form, release)
+    setTimeout(() => { release(); sent.delete(form) }, 10000)  // a download leaves the page where it is
+  })
+  window.addEventListener('pageshow', () => {
+    sent.forEach(release => release())
+    sent.clear()
+  })
+
+  // ── htmx ──
+  const isPage = text => /^\s*<!doctype/i.test(text ?? '')
+  const isPoll = ctx => ctx.sourceEvent?.type === 'every'
+  const sentence = text => new DOMParser().parseFromString(text, 'text/html').querySelector('[data-sentence]')?.textContent.trim()
+  let silent = false  // a poll complains once, not every five seconds
+
+  on('htmx:before:request', ({ detail: { ctx } }) => {
+    const button = ctx.request.submitter ?? ctx.sourceElement, menu = button.closest('[popover]')
+    if (!isLost()) ctx.giveBack = remember(document.activeElement)
+    if (isPoll(ctx)) return
+    menu?.hidePopover()
+    ctx.release = press((menu && document.querySelector(`[popovertarget="${CSS.escape(menu.id)}"]`)) ?? button)
+  })
+  on('htmx:finally:request', ({ detail: { ctx } }) => ctx.release?.())
+  on('htmx:after:request', event => {
+    const { ctx } = event.detail, { raw } = ctx.response
+    silent &&= raw.status >= 500
+    if (raw.redirected && raw.ok && !ctx.select && isPage(ctx.text)) {
+      event.preventDefault()  // a redirect was followed: its page is a page, never a fragment
+      location.href = raw.url
+    }
+  })
+  on('htmx:response:error', ({ detail: { ctx } }) => {
+    const status = ctx.response.status
+    if (status === 401 || (status < 500 && !isPage(ctx.text))) return
+    ctx.swap = 'none'
+    if (silent && isPoll(ctx)) return
+    silent = isPoll(ctx)
+    fail((isPage(ctx.text) && sentence(ctx.text)) || live.dataset.failed)
+  })
+  on('htmx:error', ({ detail: { ctx } }) => {
+    if (!ctx || (silent && isPoll(ctx))) return
+    silent = isPoll(ctx)
+    fail(live.dataset.offline)
+  })
+  on('htmx:before:swap', event => {
+    const { ctx } = event.detail
+    if (isPoll(ctx) && ctx.target.querySelector?.(':popover-open')) event.preventDefault()  // an open menu is never swapped away
+  })
+  on('htmx:after:swap', ({ detail: { ctx } }) => {
+    if (ctx.swap === 'none') return
+    if (ctx.target === dialog) return dialog.childElementCount && !dialog.open && open(ctx.sourceElement)
+    live.querySelectorAll('.flash').forEach(keep)
+    const replaced = ctx.target?.id && document.getElementById(ctx.target.id)
+    if (replaced && ctx.request.method === 'POST' && ctx.response.raw.ok && replaced.matches('tr, li, [data-fresh]')) replaced.classList.add('fresh')
+    if (dialog.open && !dialog.contains(ctx.target)) return dialog.close()
+    const wrong = ctx.response.status === 422 && replaced?.querySelector('[aria-invalid="true"]')
+    wrong ? wrong.focus() : ctx.giveBack?.()
+  })
+
+  // ── copy, unfold ──
+  const selectAndCopy = text => {
+    const field = make('textarea', { class: 'visually-hidden', 'aria-hidden': 'true' }, text)
+    document.body.append(field)
+    field.select()
+    document.execCommand('copy')  // where the page is plain HTTP, browsers offer nothing newer
+    field.remove()
+  }
+  const clip = async text => {
+    const at = document.activeElement
+    await (navigator.clipboard?.writeText(text) ?? Promise.reject()).catch(() => selectAndCopy(text))
+    at?.focus({ preventScroll: true })
+    say(live.dataset.copied)
+  }
+  on('clip', ({ detail }) => clip(detail.text))
+  on('click', ({ target }) => {
+    const button = target.closest('[data-copy], [data-copy-text]')
+    if (button) clip(button.dataset.copyText ?? document.querySelector(button.dataset.copy).textContent.trim())
+  })
+  on('click', event => {
+    const button = event.target.closest('button[aria-controls][aria-expanded]')
+    const folded = button && document.getElementById(button.getAttribute('aria-controls'))
+    if (!folded) return
+    event.preventDefault()
+    folded.hidden = !folded.hidden
+    button.setAttribute('aria-expanded', String(!folded.hidden))
+    button.closest('tr')?.classList.toggle('is-open', !folded.hidden)
+  })
+
+  // ── when the page arrives ──
+  live.querySelectorAll('.flash').forEach(keep)
+  document.querySelector('.side [aria-current]')?.scrollIntoView({ inline: 'center', block: 'nearest' })
+  document.querySelector('main [aria-invalid="true"]')?.focus()
+})()
