@@ -1,4 +1,4 @@
-.PHONY: demo run test lint
+.PHONY: demo run test lint assets
 .DEFAULT_GOAL := demo
 
 demo run:
@@ -12,6 +12,15 @@ lint: .venv-tests
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy
+
+# The style sheet and scripts that pages load; the result is committed, so that running needs no Node.
+assets: .venv-tests node_modules/.package-lock.json
+	@npm run --silent build
+	@.venv/bin/python -m core.assets
+
+node_modules/.package-lock.json: package-lock.json
+	@npm ci --silent
+	@touch $@
 
 .PHONY: .venv-tests
 .venv-tests:

@@ -1,7 +1,7 @@
 """Static files named after their content: asset() for templates, `python -m core.assets` to make them.
 
-`make assets` runs Node first (Tabler purged to the classes in use, app.css made small), then this module, which
-puts the two style sheets together, names every file after its content, and writes compressed copies and the
+`make assets` runs Node first (Tabler purged to the classes in use, app.css made small), then this module: it
+puts both style sheets together, names every file after its content, and writes compressed copies and the
 manifest. The result is committed, so that neither Node nor a build is needed to run the portal.
 """
 

@@ -1,6 +1,7 @@
 """htmx 4 on the server's side: what it asks for, and what an answer tells it besides the fragment."""
 
 import json
+from typing import cast
 from urllib.parse import unquote
 
 from flask import Flask, Response, get_flashed_messages, request
@@ -55,7 +56,8 @@ def say(response: Response, text: str, *, bad: bool = False) -> Response:
 def say_flashed(response: Response) -> Response:
     """Move flashed messages into the answer to htmx, because no page follows that would show them."""
     if htmx.wants_fragment and "HX-Redirect" not in response.headers:
-        for category, text in get_flashed_messages(with_categories=True):
+        flashed = cast(list[tuple[str, str]], get_flashed_messages(with_categories=True))
+        for category, text in flashed:
             say(response, text, bad=category == "error")
     return response
 
