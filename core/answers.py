@@ -1,0 +1,128 @@
+"""How a view answers: a fragment to htmx, a redirect to a plain form, and a rule's sentence wherever it belongs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import (
+    Flask,
+    Response,
+    current_app,
+    flash,
+    jsonify,
+    make_response,
+    redirect,
+    render_template,
+    request,
+)
+from flask_babel import gettext as _
+from sqlalchemy.exc import DBAPIError, OperationalError
+from werkzeug.exceptions import HTTPException
+
+from core.db import db
+from core.errors import RuleBroken
+from core.htmx import htmx, say, vary
+
+
+def answer(fragment: str, to: str, *, said: Any = None, status: int = 200, **context: Any) -> Response:
+    """The changed piece of the page to htmx, 303 to `to` for a plain form; `said` is told and read aloud."""
+    if said:
+        flash(str(said))
+    if htmx.wants_fragment:
+        return vary(make_response(render_template(fragment, **context), status))
+    return vary(make_response(redirect(to, 303)))
+
+
+def refusal(fragment: str, to: str, refused: RuleBroken, **context: Any) -> Response:
+    """A rule said no: the fresh piece and the sentence to htmx, a redirect that says it for a plain form."""
+    db.session.rollback()
+    if htmx.wants_fragment:
+        response = make_response(render_template(fragment, **context), refused.status)
+        return vary(say(response, str(refused.message), bad=True))
+    flash(str(refused.message), "error")
+    return vary(make_response(redirect(to, 303)))
+
+
+def init_app(app: Flask) -> None:
+    """Turn every error into a page, or for htmx into a sentence that changes nothing on the page."""
+    app.register_error_handler(RuleBroken, rule_broken)
+    app.register_error_handler(HTTPException, http_error)
+    app.register_error_handler(OperationalError, storage_error)
+    app.register_error_handler(Exception, unforeseen)
+
+
+def rule_broken(refused: RuleBroken) -> Response:
+    """A rule that no view answered itself."""
+    response = problem(refused.status, str(refused.message))
+    if (seconds := getattr(refused, "retry_after", None)) is not None:
+        response.headers["Retry-After"] = str(seconds)
+    return response
+
+
+def http_error(error: HTTPException) -> Response:
+    """Flask's and werkzeug's own errors in our words."""
+    if error.response is not None and isinstance(error.response, Response):
+        return error.response
+    code = error.code or 500
+    if 300 <= code < 400:
+        return make_response(error.get_response())
+    response = problem(code, sentence_of(code))
+    if code == 405:
+        response.headers["Allow"] = ", ".join(getattr(error, "valid_methods", None) or ())
+    return response
+
+
+def storage_error(error: DBAPIError) -> Response:
+    """The database cannot take it now: nothing was changed, and reading may still work."""
+    current_app.logger.error("database: %s", error.orig)
+    return problem(
+        503, _("The portal cannot save anything at the moment. Nothing was changed. Try again in a minute.")
+    )
+
+
+def unforeseen(error: Exception) -> Response:
+    """A defect: logged whole, told in one sentence."""
+    current_app.logger.exception("unforeseen error at %s", request.path)
+    if current_app.testing or current_app.debug:
+        raise error
+    return problem(500, sentence_of(500))
+
+
+def problem(status: int, sentence: str) -> Response:
+    """A page that says what is and what to do; for htmx only the sentence, the page stays as it is."""
+    db.session.rollback()
+    if htmx.wants_fragment:
+        response = make_response("", status)
+        response.headers["HX-Reswap"] = "none"
+        return vary(say(response, sentence, bad=True))
+    if request.path.startswith("/api/"):
+        return make_response(jsonify(status=status, detail=sentence), status)
+    page = render_template("error.html", title=title_of(status), sentence=sentence)
+    return vary(make_response(page, status))
+
+
+def title_of(status: int) -> str:
+    """The heading of an error's page."""
+    titles = {
+        403: _("Not for this account"),
+        404: _("Nothing here"),
+        410: _("This link is no longer valid"),
+        429: _("Too many attempts"),
+        503: _("Not possible at the moment"),
+    }
+    return str(titles.get(status, _("This did not work")))
+
+
+def sentence_of(status: int) -> str:
+    """What a status means to a person."""
+    return str(
+        {
+            400: _("This form is out of date. Go back, load the page again and send it once more."),
+            403: _("You are not allowed to do this."),
+            404: _("There is nothing at this address."),
+            405: _("This address does not take that kind of request."),
+            413: _("This is more than the portal takes at once."),
+            429: _("Too many attempts. Wait a moment, then try again."),
+            500: _("Something went wrong here. Nothing was changed. Try again in a minute."),
+        }.get(status, _("This did not work. Go back and try again."))
+    )

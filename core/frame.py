@@ -1,0 +1,60 @@
+"""What the frame around every page shows: the side navigation of the room one is in, and the words for it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Flask, request
+from flask_babel import gettext as _
+from flask_babel import get_locale
+
+from core.settings import Settings
+
+Entry = tuple[str, str, str, int]
+
+
+def init_app(app: Flask, settings: Settings) -> None:
+    """Give every template the frame."""
+
+    @app.context_processor
+    def frame() -> dict[str, Any]:
+        title, entries = room(request.path)
+        return {
+            "portal_name": settings.portal_name,
+            "lang": str(get_locale() or "en"),
+            "nav_title": title,
+            "nav": entries,
+            "nav_current": current(entries, request.path),
+        }
+
+
+def room(path: str) -> tuple[str, list[Entry]]:
+    """The title and the entries of the room that an address belongs to; no entries outside of the three rooms."""
+    if path.startswith("/admin/"):
+        return _("Admin Space"), [
+            ("/admin/products", _("Products"), "package", 0),
+            ("/admin/users", _("Users"), "users", 0),
+            ("/admin/permissions", _("Permissions"), "checkbox", 0),
+            ("/admin/settings", _("Organization Profile"), "settings", 0),
+        ]
+    if path.startswith("/operator/"):
+        return _("Operator"), [
+            ("/operator/keys", _("Permission keys"), "key", 0),
+            ("/operator/organizations", _("Organizations"), "building", 0),
+            ("/operator/products", _("Products"), "package", 0),
+            ("/operator/mail", _("Outgoing mail"), "mail", 0),
+        ]
+    if path in {"/products", "/organization"} or path.startswith(
+        ("/profile", "/products/", "/organization/leave")
+    ):
+        return _("My Account"), [
+            ("/products", _("My Products"), "package", 0),
+            ("/profile", _("Profile"), "user-circle", 0),
+            ("/organization", _("My Organization"), "building", 0),
+        ]
+    return "", []
+
+
+def current(entries: list[Entry], path: str) -> str:
+    """The entry that a page belongs to."""
+    return next((url for url, *_rest in entries if path == url or path.startswith(url + "/")), "")

@@ -1,0 +1,106 @@
+"""Who may come in: every view is private unless named here, and one guard asks for organization, role and state."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flask import Flask, abort, request
+from flask_babel import gettext as _
+from flask_login import current_user
+
+from core.activity import Actor
+from core.db import SAFE_METHODS, db
+from core.errors import Missing, NotAllowed
+from core.people import actor, me
+from models import ENABLED, License, Member, Organization
+
+#: Views that answer without a sign-in. Everything else is private, whatever its author forgot.
+OPEN_VIEWS = frozenset(
+    {
+        "static",
+        "health.healthz",
+        "health.readyz",
+        "home.index",
+        "invitations.show",
+        "invitations.sign_up",
+        "invitations.decline",
+        "accounts.confirm",
+        "accounts.confirm_submit",
+        "accounts.not_me",
+        "accounts.email",
+        "accounts.setup",
+        "accounts.setup_submit",
+        "security.login",
+        "security.register",
+        "security.forgot_password",
+        "security.reset_password",
+        "security.send_confirmation",
+    }
+)
+
+
+def init_app(app: Flask) -> None:
+    """Close every view that is not named as open."""
+
+    @app.before_request
+    def must_be_signed_in() -> object:
+        if request.endpoint is None or request.endpoint in OPEN_VIEWS or current_user.is_authenticated:
+            return None
+        return app.login_manager.unauthorized()  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """An administrator or co-administrator at work: his organization, his own row, and he as the one who acts."""
+
+    organization: Organization
+    me: Member
+    actor: Actor
+
+    def member(self, member_id: int) -> Member:
+        """The live member of this organization, 404 for every other id."""
+        return self.organization.member(member_id)
+
+    def license(self, license_id: int) -> License:
+        """The license of this organization, 404 for every other id."""
+        return self.organization.license(license_id)
+
+
+def admin_desk() -> Desk:
+    """The desk of the signed-in person in Admin Space; on an unsafe method his organization is locked first.
+
+    :raise Missing: without an organization.
+    :raise NotAllowed: when the role or the state does not allow it, saying whom to ask.
+    """
+    desk = own_desk()
+    if desk.me.state != ENABLED or not desk.me.may_administer:
+        raise NotAllowed(ask_for(desk.organization))
+    return desk
+
+
+def own_desk() -> Desk:
+    """The signed-in person's own organization and row, whatever the role; locked on an unsafe method.
+
+    :raise Missing: without an organization.
+    """
+    if me().organization_id is None:
+        raise Missing(_("You do not belong to an organization."))
+    if request.method in SAFE_METHODS:
+        organization = db.session.get_one(Organization, me().organization_id)
+    else:
+        organization = Organization.locked(db.session, me().organization_id)
+    # Loaded after the lock: what the person's row said before it may have changed.
+    return Desk(organization, organization.member(me().member_id), actor())
+
+
+def operator_only() -> Actor:
+    """The signed-in operator; for everybody else the address does not exist."""
+    if not me().is_operator:
+        abort(404)
+    return actor()
+
+
+def ask_for(organization: Organization) -> str:
+    """The sentence that says who can do it."""
+    names = _(" or ").join(leader.shown_name for leader in organization.leaders)
+    return str(_("%(names)s can do this.", names=names))

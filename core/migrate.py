@@ -1,0 +1,94 @@
+"""Bring a database to the current schema. Only commands import this: a web process needs no Alembic."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+from flask import Flask
+from flask_alembic import Alembic
+from sqlalchemy import make_url, text
+
+from core import db as database
+from core import meta
+from core.dates import now
+from core.db import Base, db, engine_for
+from core.revisions import EMPTY, FOLDER, known, state_of
+from core.settings import Settings
+
+LOCK = 0x6D696772617465  # PostgreSQL advisory lock; SQLite has the writer gate
+TABLES = ("models", "core.activity", "core.meta", "core.outbox", "core.jobs", "core.limits")
+
+
+class NumberedAlembic(Alembic):
+    """Revisions are numbers, so that the files stand in their order."""
+
+    def rev_id(self) -> str:
+        """The number after the newest one."""
+        return f"{len(known()) + 1:04d}"
+
+
+alembic = NumberedAlembic(run_mkdir=False, command_name="", metadatas=Base.metadata)
+
+
+def state(settings: Settings) -> str:
+    """What `core.revisions.state_of` says of the settings' database; a SQLite file that is missing is EMPTY."""
+    path = make_url(settings.database_url).database
+    if settings.is_sqlite and (path is None or not Path(path).exists()):
+        return EMPTY
+    engine = engine_for(settings.database_url)
+    try:
+        with engine.connect() as connection:
+            return state_of(connection)
+    finally:
+        engine.dispose()
+
+
+def upgrade(settings: Settings, *, is_demo: bool = False, target: str = "heads") -> None:
+    """Bring the database to the target and note, in a new one, whether it is the demo's."""
+    with application(settings).app_context(), _alone():
+        alembic.upgrade(target)
+        if target == "heads":
+            meta.begin(db.session, now(), is_demo=is_demo)
+            db.session.commit()
+
+
+def downgrade(settings: Settings, target: str) -> None:
+    """Take the schema back to a revision, or to `base`."""
+    with application(settings).app_context(), _alone():
+        alembic.downgrade(target)
+
+
+def application(settings: Settings) -> Flask:
+    """An application that has nothing but the database: what Alembic needs."""
+    for module in TABLES:
+        importlib.import_module(module)
+    app = Flask("portal.migrations")
+    app.config["ALEMBIC"] = {"script_location": str(FOLDER)}
+    app.config["ALEMBIC_CONTEXT"] = {
+        "render_as_batch": True,
+        "compare_type": True,
+        "compare_server_default": False,
+    }
+    database.init_app(app, settings.database_url)
+    alembic.init_app(app)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    return app
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    """Let one process migrate; the next one finds the work done."""
+    engine = db.engine
+    if engine.dialect.name != "postgresql":
+        yield
+        return
+    with engine.connect() as connection:
+        connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": LOCK})
+        try:
+            yield
+        finally:
+            connection.execute(text("SELECT pg_advisory_unlock(:lock)"), {"lock": LOCK})
