@@ -13,6 +13,7 @@ from typing import Any
 from core import setting_kinds as kinds
 
 ROOT = Path(__file__).resolve().parent.parent
+DEMO = "_PORTAL_DEMO"  # how the demo's processes know what they belong to; nobody's to set
 
 
 class SettingsError(Exception):
@@ -113,6 +114,14 @@ class Settings:
         return self.database_url.startswith("sqlite:")
 
 
+def current() -> Settings:
+    """The settings of this process.
+
+    :raise SettingsError: as `load`.
+    """
+    return load(environment(), demo=DEMO in os.environ)
+
+
 def environment() -> dict[str, str]:
     """The process environment, completed by `.env` beside `portal`."""
     # Only where the file exists: most portals have none, and the import costs every command.
@@ -186,6 +195,9 @@ def _confine_demo(values: dict[str, Any], environ: Mapping[str, str]) -> None:
         raise SettingsError("The demo listens on this machine only; leave HOST at 127.0.0.1.")
     if not environ.get("PORTAL_DATA", "").strip():
         values["PORTAL_DATA"] = kinds.folder("./demo-data")
+    # The demo prints passwords and keys to read; a line for every request would push them away.
+    if not environ.get("LOG_LEVEL", "").strip():
+        values["LOG_LEVEL"] = "warning"
 
 
 def _complete(values: dict[str, Any]) -> None:

@@ -1,0 +1,72 @@
+"""The web server: `python -m core.web` serves, `create` makes the application of each of its workers."""
+
+from pathlib import Path
+from wsgiref.headers import Headers
+
+from granian import Granian
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
+from granian.log import LogLevels
+from whitenoise import WhiteNoise
+
+from core import assets, logs
+from core import settings as settings_
+from core.front import Front, WsgiApp
+from core.secret_files import with_secrets
+from core.security import HEADERS
+
+STOP_AFTER = 30  # seconds that running requests have at a stop
+HEADERS_WITHIN = 10_000  # milliseconds to send the head of a request
+KEEP = 60  # seconds a browser keeps a static file whose name does not change
+
+
+def serve() -> None:
+    """Serve until told to stop."""
+    settings = settings_.current()
+    Granian(
+        "core.web:create",
+        factory=True,
+        address=settings.host,
+        port=settings.port,
+        interface=Interfaces.RSGI,
+        http=HTTPModes.http1,
+        websockets=False,
+        workers=settings.workers,
+        backlog=1024,
+        http1_settings=HTTP1Settings(header_read_timeout=HEADERS_WITHIN),
+        # Without these a killed worker ends the server, and a stalled request keeps it from stopping.
+        respawn_failed_workers=True,
+        workers_kill_timeout=STOP_AFTER,
+        log_level=LogLevels.debug if settings.log_level == "debug" else LogLevels.warning,
+        log_dictconfig=logs.config(settings),
+    ).serve()
+
+
+def create() -> Front:
+    """The application of one worker."""
+    from app import create_app
+
+    app = create_app(with_secrets(settings_.current(), create=True))
+    return Front(with_static(app.wsgi_app), headers=list(HEADERS.items()))
+
+
+def with_static(app: WsgiApp, folder: Path = assets.STATIC) -> WhiteNoise:
+    """The application behind its static files, which carry the same headers as pages."""
+    return WhiteNoise(
+        app,
+        root=folder,
+        prefix=assets.URL,
+        max_age=KEEP,
+        allow_all_origins=False,
+        immutable_file_test=assets.is_immutable,
+        add_headers_function=_add_headers,
+    )
+
+
+def _add_headers(headers: Headers, _path: str, _url: str) -> None:
+    for name, value in HEADERS.items():
+        headers[name] = value
+
+
+if __name__ == "__main__":
+    serve()
