@@ -27,21 +27,26 @@ _SPACE = re.compile(f"[{_SPACES}]+")
 _EDGE = ".,;:!?()[]{}<>*|="
 _LOOKALIKE = str.maketrans("OIL", "011")
 
-# A key in running text: it begins and ends where a word does.
-_LETTER = "[0-9A-TV-Za-tv-z]"
-_GENUINE = re.compile(
-    rf"(?<![^\W_])(?=({_LETTER}(?:{_SEPARATOR.pattern}*{_LETTER}){{{KEY_LENGTH - 1}}})(?![^\W_]))"
-)
-
-# What is evidently meant as a key although it is none: dashed groups, five short words, one long word.
+# What may be a key in running text: it begins and ends where a word does. A group is right or wrong by
+# itself, so five right ones in a row may belong to two keys: what is joined closely comes first, then what
+# shares a line, then what a mail program broke over lines.
 _WORD = r"[^\W_]"
-_MEANT = re.compile(
-    rf"(?<![\w{_DASHES}])(?=("
-    rf"{_WORD}{{3,7}}(?:\s{{0,3}}[{_DASHES}]\s{{0,3}}{_WORD}{{3,7}}){{3,5}}"
-    rf"|{_WORD}{{4,6}}(?:\s{{1,3}}{_WORD}{{4,6}}){{4}}"
-    rf"|{_WORD}{{23,27}}"
-    rf")(?![\w{_DASHES}]))"
-)
+_LETTER = "[0-9A-TV-Za-tv-z]"
+_IN_LINE = rf"(?:[^\S\r\n]|(?!\s){_SEPARATOR.pattern})*"
+_DASH = rf"\s{{0,3}}[{_DASHES}]\s{{0,3}}"
+
+
+def _apart(pattern: str, neighbor: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<!{neighbor})(?=({pattern})(?!{neighbor}))")
+
+
+_PASSES = [  # with whether a mistyped key is told from ordinary text there
+    (_apart(rf"{_WORD}{{5}}(?:{_DASH}{_WORD}{{5}}){{4}}|{_WORD}{{25}}", rf"[\w{_DASHES}]"), True),
+    (_apart(rf"{_LETTER}(?:{_IN_LINE}{_LETTER}){{24}}", _WORD), False),
+    (_apart(rf"{_WORD}{{4,6}}(?:[^\S\r\n]{{1,3}}{_WORD}{{4,6}}){{4}}", rf"[\w{_DASHES}]"), True),
+    (_apart(rf"{_LETTER}(?:{_SEPARATOR.pattern}*{_LETTER}){{24}}", _WORD), False),
+    (_apart(rf"{_WORD}{{3,7}}(?:{_DASH}{_WORD}{{3,7}}){{3,5}}|{_WORD}{{23,27}}", rf"[\w{_DASHES}]"), True),
+]
 _ADDRESS_SIGN = re.compile(r"[/@=&%#]")
 _TAG = re.compile(
     r"</?(?:a|b|br|code|div|em|font|i|kbd|li|p|pre|samp|span|strong|table|tbody|td|th|tr|tt|u|ul|wbr)"
@@ -171,8 +176,9 @@ def read_field(text: str) -> list[Found]:
 def find(text: str) -> list[Found]:
     """Return the keys in a pasted text in their order, each once, and what is evidently meant as one."""
     text = _plain(text)
-    genuine = list(_genuine(text))
-    hits = genuine + list(_meant(_without(genuine, text)))
+    if key := _canonical(text):
+        return [Found(text.strip(), key)]
+    hits = _all_hits(text)
     if not hits and _is_meant_whole(text):
         hits = [(0, _read(text))]
     once: dict[str, Found] = {}
@@ -187,30 +193,38 @@ def _plain(text: str) -> str:
     return _MAIL_QUOTE.sub("", unicodedata.normalize("NFKC", without_tags))
 
 
-def _genuine(text: str) -> Iterator[tuple[int, Found]]:
+def _canonical(typed: str) -> str | None:
+    groups = _cut(normalize(typed))
+    return "-".join(groups) if len(groups) == GROUPS and all(map(_is_group, groups)) else None
+
+
+def _all_hits(text: str) -> list[tuple[int, Found]]:
+    hits = []
+    for pattern, names_errors in _PASSES:
+        taken = list(_hits(text, pattern, names_errors))
+        text = _without(taken, text)
+        hits += taken
+    return hits
+
+
+def _hits(text: str, pattern: re.Pattern[str], names_errors: bool) -> Iterator[tuple[int, Found]]:
     end = 0
-    for match in _GENUINE.finditer(text):
-        groups = _cut(normalize(match[1])) if match.start() >= end else []
-        if groups and all(map(_is_group, groups)):
+    for match in pattern.finditer(text):
+        if match.start() < end:
+            continue
+        key = _canonical(match[1])
+        if key or (names_errors and _is_meant(match[1]) and not _is_in_address(text, match)):
             end = match.end(1)
-            yield match.start(), Found(match[1], key="-".join(groups))
+            yield match.start(), Found(match[1], key) if key else _read(match[1])
 
 
-def _without(genuine: list[tuple[int, Found]], text: str) -> str:
-    """Blank the keys with dots, which join nothing: what stands left and right of a key stays apart."""
+def _without(hits: list[tuple[int, Found]], text: str) -> str:
+    """Blank what was found with dots, which join nothing: what stands left and right of it stays apart."""
     end, rest = 0, []
-    for at, found in genuine:
+    for at, found in hits:
         rest += [text[end:at], "." * len(found.typed)]
         end = at + len(found.typed)
     return "".join([*rest, text[end:]])
-
-
-def _meant(text: str) -> Iterator[tuple[int, Found]]:
-    end = 0
-    for match in _MEANT.finditer(text):
-        if match.start() >= end and _is_meant(match[1]) and not _is_in_address(text, match):
-            end = match.end(1)
-            yield match.start(), _read(match[1])
 
 
 def _is_in_address(text: str, match: re.Match[str]) -> bool:
@@ -232,22 +246,22 @@ def _is_meant(typed: str) -> bool:
 
 
 def _are_groups(words: list[str]) -> bool:
-    """Whether words between spaces are groups: most have a digit, both ends are no mere words."""
-    with_digit = sum(any(map(str.isdigit, word)) for word in words)
-    return with_digit > GROUPS // 2 and not any(words[at].isalpha() and words[at].islower() for at in (0, -1))
+    """Whether words between spaces are groups: most have a digit, both ends have one or are in capitals."""
+    with_digit = [any(map(str.isdigit, word)) for word in words]
+    ends = all(with_digit[at] or words[at].isupper() for at in (0, -1))
+    return ends and sum(with_digit) > GROUPS // 2
 
 
 def _is_meant_whole(text: str) -> bool:
     """Whether all of a field is meant as one key, typed with whatever mistakes."""
     characters = normalize(text)
-    words = _SPACE.split(text.strip())
-    prose = any(word.isalpha() and len(word) > GROUP_LENGTH for word in words)
+    words = [word for word in _SPACE.split(text) if any(map(str.isalnum, word))]
+    mixed = sum(any(map(str.isdigit, word)) and any(map(str.isalpha, word)) for word in words)
     return (
         20 <= len(characters) <= 30
         and sum(map(str.isalnum, characters)) >= len(characters) - 2
         and not _ADDRESS_SIGN.search(text)
-        and not prose
-        and sum(map(str.isdigit, text)) >= (1 if len(words) == 1 else 3)
+        and (2 * mixed >= len(words) or all(len(word) == 1 for word in words))
     )
 
 
