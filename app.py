@@ -11,7 +11,7 @@ from flask import Flask
 from core import accounts, answers, db, frame, guard, languages, pages, people, security
 from core.htmx import htmx
 from core.sealing import Sealer
-from core.settings import Settings
+from core.settings import ROOT, Settings
 
 BLUEPRINTS = (
     "health",
@@ -34,7 +34,7 @@ BLUEPRINTS = (
 
 def create_app(settings: Settings) -> Flask:
     """A portal with these settings; their secrets are there already (`core.secret_files`)."""
-    app = Flask("portal", root_path=str(pages.ROOT))
+    app = Flask("portal", root_path=str(ROOT))
     app.extensions["settings"] = settings
     app.extensions["sealer"] = Sealer(settings.seal_key or "")
     logging.getLogger().setLevel(settings.log_level.upper())

@@ -12,12 +12,13 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from flask_babel import lazy_gettext as _l
 from flask_security.core import UserMixin
 from sqlalchemy import (
     CheckConstraint,
+    CursorResult,
     ForeignKey,
     Index,
     LargeBinary,
@@ -25,7 +26,6 @@ from sqlalchemy import (
     UniqueConstraint,
     delete,
     false,
-    func,
     select,
     update,
 )
@@ -37,8 +37,19 @@ from core.dates import LicenseType, end_of, ends_at, is_zone, starts_at
 from core.db import Base, Instant
 from core.errors import BadInput, Gone, Missing, RuleBroken
 from core.refusals import (
-    DEAD_LINK, CannotJoin, CoAdministratorChanged, HasAnother, KeyEmpty, KeyExpired, KeyInUse, KeyUnknown, KeyWithdrawn,
-    LazyDay, NeedsOrganization, NoSeat, WrongAccount,
+    DEAD_LINK,
+    CannotJoin,
+    CoAdministratorChanged,
+    HasAnother,
+    KeyEmpty,
+    KeyExpired,
+    KeyInUse,
+    KeyUnknown,
+    KeyWithdrawn,
+    LazyDay,
+    NeedsOrganization,
+    NoSeat,
+    WrongAccount,
 )  # fmt: skip
 from core.sealing import Sealer
 
@@ -57,7 +68,8 @@ PENDING, ENABLED, DISABLED, ENDED = "pending", "enabled", "disabled", "ended"
 def session_of(row: Base) -> Session:
     """The session that a row was loaded in."""
     found = object_session(row)
-    assert found is not None, "the row is not in a session"
+    if found is None:
+        raise LookupError("the row is in no session")
     return found
 
 
@@ -103,9 +115,7 @@ class Account(Base, UserMixin):
     address: Mapped[str] = mapped_column(String(500), default="", server_default="")
     phone: Mapped[str] = mapped_column(String(50), default="", server_default="")
     wanted_email: Mapped[str | None] = mapped_column(String(254))  # asked for, not confirmed yet
-    nonce: Mapped[str | None] = mapped_column(
-        String(32)
-    )  # of the confirmation or the change of address under way
+    nonce: Mapped[str | None] = mapped_column(String(32))  # of the confirmation or the change of address under way
 
     @staticmethod
     def by_email(session: Session, email: str) -> Account | None:
@@ -113,7 +123,7 @@ class Account(Base, UserMixin):
         return session.scalars(select(Account).where(Account.email_key == addresses.key(email))).one_or_none()
 
     @property
-    def active(self) -> bool:  # the name that Flask-Security asks for
+    def active(self) -> bool:  # type: ignore[override]  # the name that Flask-Security asks for
         """Whether the account may sign in at all."""
         return self.blocked_at is None and self.deleted_at is None
 
@@ -123,16 +133,14 @@ class Account(Base, UserMixin):
         return self.confirmed_at is not None
 
     @property
-    def roles(self) -> tuple[str, ...]:
+    def roles(self) -> tuple[str, ...]:  # type: ignore[override]
         """What Flask-Security calls roles: the operator is the only one; organizations have their own."""
         return ("operator",) if self.is_operator else ()
 
     @property
     def membership(self) -> Member | None:
         """The one live, confirmed participation in an organization."""
-        mine = select(Member).where(
-            Member.account_id == self.id, *Member.LIVE, Member.confirmed_at.is_not(None)
-        )
+        mine = select(Member).where(Member.account_id == self.id, *Member.LIVE, Member.confirmed_at.is_not(None))
         return session_of(self).scalars(mine.options(joinedload(Member.organization))).one_or_none()
 
     def check_free_to_join(self) -> None:
@@ -234,9 +242,7 @@ class Product(Base):
     is_organization_only: Mapped[bool] = mapped_column(default=False, server_default=false())
 
     @classmethod
-    def add(
-        cls, session: Session, code: str, name: str, organization_only: bool, by: Actor, now: datetime
-    ) -> Product:
+    def add(cls, session: Session, code: str, name: str, organization_only: bool, by: Actor, now: datetime) -> Product:
         """Add a product to the catalog.
 
         :raise BadInput: when the code is taken, or is not lower-case letters, digits and dashes.
@@ -269,8 +275,7 @@ class PermissionKey(Base):
     __tablename__ = "permission_key"
     __table_args__ = (
         CheckConstraint(
-            "(redeemed_at IS NULL) = (organization_id IS NULL AND account_id IS NULL)",
-            name="redeemed_has_owner",
+            "(redeemed_at IS NULL) = (organization_id IS NULL AND account_id IS NULL)", name="redeemed_has_owner"
         ),
         CheckConstraint("organization_id IS NULL OR account_id IS NULL", name="one_owner"),
     )
@@ -322,9 +327,7 @@ class PermissionKey(Base):
         )  # fmt: skip
         key.licenses = [License.of_item(item, digest, n, now.date()) for n, item in enumerate(items, 1)]
         session.add(key)
-        record(
-            session, None, by, "key.issue", flushed(key), now, after=[each.summary for each in key.licenses]
-        )
+        record(session, None, by, "key.issue", flushed(key), now, after=[each.summary for each in key.licenses])
         return key, text
 
     @classmethod
@@ -386,9 +389,7 @@ class PermissionKey(Base):
         if organization_id is None and self.needs_organization:
             raise NeedsOrganization()
         taking = update(PermissionKey).where(
-            PermissionKey.id == self.id,
-            PermissionKey.redeemed_at.is_(None),
-            PermissionKey.revoked_at.is_(None),
+            PermissionKey.id == self.id, PermissionKey.redeemed_at.is_(None), PermissionKey.revoked_at.is_(None)
         )
         owned = {"organization_id": organization_id, "account_id": None if organization_id else owner.id}
         values = {**owned, "redeemed_at": now, "redeemed_by": by.id, "released_at": None}
@@ -420,15 +421,7 @@ class PermissionKey(Base):
         if self.revoked_at is not None:
             return False
         self.revoked_at, self.revoked_why = now, line(why, field="why", required=False)
-        record(
-            session_of(self),
-            self.organization_id,
-            by,
-            "key.revoke",
-            self,
-            now,
-            after={"why": self.revoked_why},
-        )
+        record(session_of(self), self.organization_id, by, "key.revoke", self, now, after={"why": self.revoked_why})
         return True
 
     def reinstate(self, by: Actor, now: datetime) -> bool:
@@ -479,14 +472,7 @@ class PermissionKey(Base):
         if self.redeemed_at is not None:
             license.set_instants(self.owner_zone)
         record(
-            session_of(self),
-            self.organization_id,
-            by,
-            "key.extend",
-            self,
-            now,
-            before=before,
-            after=license.summary,
+            session_of(self), self.organization_id, by, "key.extend", self, now, before=before, after=license.summary
         )
         return license
 
@@ -531,13 +517,7 @@ class Organization(Base):
 
     @classmethod
     def create(
-        cls,
-        account: Account,
-        key: PermissionKey,
-        profile: dict[str, str],
-        by: Actor,
-        now: datetime,
-        today: date,
+        cls, account: Account, key: PermissionKey, profile: dict[str, str], by: Actor, now: datetime, today: date
     ) -> Organization:
         """Make the account administrator of a new organization and the key its first licenses, in one go.
 
@@ -589,9 +569,7 @@ class Organization(Base):
 
         :raise Missing: when it is another organization's.
         """
-        query = (
-            select(License).join(License.key).options(joinedload(License.key), joinedload(License.product))
-        )
+        query = select(License).join(License.key).options(joinedload(License.key), joinedload(License.product))
         query = query.where(License.id == license_id, PermissionKey.organization_id == self.id)
         found = session_of(self).scalars(query.execution_options(populate_existing=True)).one_or_none()
         if found is None:
@@ -615,9 +593,7 @@ class Organization(Base):
     @property
     def leaders(self) -> list[Member]:
         """Administrator and, where there is one, co-administrator: whom to ask."""
-        return [
-            held for role in (ADMINISTRATOR, CO_ADMINISTRATOR) if (held := self.holder_of(role)) is not None
-        ]
+        return [held for role in (ADMINISTRATOR, CO_ADMINISTRATOR) if (held := self.holder_of(role)) is not None]
 
     def edit(self, profile: dict[str, str], by: Actor, now: datetime) -> None:
         """Change the profile; a new time zone moves the instants of its licenses in the same transaction."""
@@ -642,9 +618,7 @@ class Organization(Base):
         if account is not None:
             known = known | (Member.account_id == account.id)
         query = (
-            select(Member)
-            .where(Member.organization_id == self.id, known, *Member.LIVE)
-            .order_by(Member.confirmed_at)
+            select(Member).where(Member.organization_id == self.id, known, *Member.LIVE).order_by(Member.confirmed_at)
         )
         for member in session.scalars(query.options(joinedload(Member.account))):
             return self._invite_known(entry, member, by, me, now)
@@ -661,9 +635,7 @@ class Organization(Base):
         return Invited(entry, INVITED, member)
 
     @staticmethod
-    def _invite_known(
-        entry: addresses.Entry, member: Member, by: Actor, me: Member, now: datetime
-    ) -> Invited:
+    def _invite_known(entry: addresses.Entry, member: Member, by: Actor, me: Member, now: datetime) -> Invited:
         if member.id == me.id:
             return Invited(entry, YOURSELF, member)
         if member.state == PENDING:
@@ -691,13 +663,7 @@ class Organization(Base):
         if former is not None and slot_free:
             former.role = CO_ADMINISTRATOR
         record(
-            session,
-            self.id,
-            by,
-            "organization.transfer",
-            member,
-            now,
-            before={"administrator": former and former.id},
+            session, self.id, by, "organization.transfer", member, now, before={"administrator": former and former.id}
         )
 
 
@@ -826,9 +792,7 @@ class Member(Base):
     @property
     def shown_email(self) -> str:
         """The address to write to: the account's own, which may have changed since the invitation."""
-        return (
-            self.account.email if self.account is not None and self.confirmed_at is not None else self.email
-        )
+        return self.account.email if self.account is not None and self.confirmed_at is not None else self.email
 
     @property
     def may_administer(self) -> bool:
@@ -838,12 +802,7 @@ class Member(Base):
     @property
     def permissions(self) -> list[Permission]:
         """All his permissions, suspended ones too, by product."""
-        query = (
-            select(Permission)
-            .join(Permission.license)
-            .join(License.product)
-            .where(Permission.member_id == self.id)
-        )
+        query = select(Permission).join(Permission.license).join(License.product).where(Permission.member_id == self.id)
         query = query.options(joinedload(Permission.license).joinedload(License.product))
         query = query.options(joinedload(Permission.license).joinedload(License.key))
         return list(session_of(self).scalars(query.order_by(Product.name, Permission.id)).unique())
@@ -886,9 +845,7 @@ class Member(Base):
 
         :raise RuleBroken: on oneself and on the administrator.
         """
-        self._must_be_below(
-            me, _l("You cannot disable yourself."), _l("The administrator cannot be disabled.")
-        )
+        self._must_be_below(me, _l("You cannot disable yourself."), _l("The administrator cannot be disabled."))
         self._must_be_confirmed()
         if self.state == DISABLED:
             return []
@@ -954,9 +911,7 @@ class Member(Base):
         self._end("left", by, "member.leave", now)
         return freed
 
-    def make_co_administrator(
-        self, replaces: int | None, by: Actor, me: Member, now: datetime
-    ) -> Member | None:
+    def make_co_administrator(self, replaces: int | None, by: Actor, me: Member, now: datetime) -> Member | None:
         """Make him the one co-administrator, in place of whom the form named; returns who was replaced.
 
         :raise RuleBroken: on oneself, the administrator, somebody not enabled, or when the slot changed meanwhile.
@@ -964,9 +919,7 @@ class Member(Base):
         if self.role == CO_ADMINISTRATOR and self.id != me.id:
             return None
         self._must_be_below(
-            me,
-            _l("You cannot make yourself co-administrator."),
-            _l("The administrator is administrator already."),
+            me, _l("You cannot make yourself co-administrator."), _l("The administrator is administrator already.")
         )
         if self.state != ENABLED:
             raise RuleBroken(_l("Only an enabled user can be co-administrator."))
@@ -1029,8 +982,7 @@ class License(Base):
     __table_args__ = (
         UniqueConstraint("key_id", "position"),
         CheckConstraint(
-            "type IN ('perpetual', 'annual', 'three-years', 'trial', 'flex-cloud', 'flex-network')",
-            name="type",
+            "type IN ('perpetual', 'annual', 'three-years', 'trial', 'flex-cloud', 'flex-network')", name="type"
         ),
         CheckConstraint("seats >= 0", name="seats"),
         CheckConstraint("reserved >= 0", name="reserved"),
@@ -1131,9 +1083,7 @@ class License(Base):
         if self.kind is LicenseType.PERPETUAL:
             raise BadInput(_l("A PERPETUAL license has no end date."), field="end")
         if end < self.start_on:
-            raise BadInput(
-                _l("It would end before it starts, on %(day)s.", day=LazyDay(self.start_on)), field="end"
-            )
+            raise BadInput(_l("It would end before it starts, on %(day)s.", day=LazyDay(self.start_on)), field="end")
 
     def give(self, member: Member, by: Actor, now: datetime) -> Permission:
         """Give the member a seat, or reserve one; giving again changes nothing.
@@ -1146,9 +1096,7 @@ class License(Base):
         if kept is not None and kept.suspended_at is None:
             return kept
         self._check_givable(member, now)
-        other = next(
-            (each for each in held if each.license_id != self.id and each.suspended_at is None), None
-        )
+        other = next((each for each in held if each.license_id != self.id and each.suspended_at is None), None)
         if other is not None:
             raise HasAnother(member.shown_name, self.product.name, other.license.word, other)
         self._take_one()
@@ -1157,9 +1105,7 @@ class License(Base):
             session.add(kept)
         else:
             kept.suspended_at, kept.given_by, kept.given_at = None, by.id, now
-        record(
-            session, member.organization_id, by, "permission.give", member, now, after={"license": self.id}
-        )
+        record(session, member.organization_id, by, "permission.give", member, now, after={"license": self.id})
         return kept
 
     def take(self, member: Member, by: Actor, now: datetime) -> bool:
@@ -1205,9 +1151,7 @@ class License(Base):
     def _last_given_to(self) -> str | None:
         query = select(Permission).where(Permission.license_id == self.id, Permission.suspended_at.is_(None))
         query = query.options(joinedload(Permission.member).joinedload(Member.account))
-        last = (
-            session_of(self).scalars(query.order_by(Permission.given_at.desc(), Permission.id.desc())).first()
-        )
+        last = session_of(self).scalars(query.order_by(Permission.given_at.desc(), Permission.id.desc())).first()
         return last.member.shown_name if last else None
 
     def _held_by(self, member: Member) -> list[Permission]:
@@ -1272,4 +1216,5 @@ def flushed(row: T) -> T:
 
 def rows_changed(session: Session, statement: Any) -> int:
     """Run an UPDATE or DELETE and count what it really changed."""
-    return int(session.execute(statement.execution_options(synchronize_session=False)).rowcount)
+    result = session.execute(statement.execution_options(synchronize_session=False))
+    return cast(CursorResult[Any], result).rowcount

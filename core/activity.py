@@ -31,9 +31,7 @@ from core.db import Base, Instant
 
 PORTAL = "portal"
 START = b"\0" * 32
-PORTAL_LOCK = (
-    0x706F7274616C  # PostgreSQL advisory lock: organizations are locked by their row, the portal has none
-)
+PORTAL_LOCK = 0x706F7274616C  # PostgreSQL advisory lock: organizations are locked by their row, the portal has none
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +98,7 @@ def record(
     session.execute(insert(Activity).values(previous_hash=previous, hash=chained(previous, entry), **entry))
 
 
-def last_entry(stream: str) -> Select[tuple[int, bytes]]:
+def last_entry(stream: str) -> Select[int, bytes]:
     """Number and hash of a stream's newest entry."""
     return (
         select(Activity.number, Activity.hash)
@@ -125,11 +123,7 @@ def first_broken(session: Session, stream: str) -> int | None:
             for name in ("stream", "number", "at", "actor_kind", "actor_id", "action", "target_kind", "target_id",
                          "before", "after", "address")
         }  # fmt: skip
-        if (
-            entry.number != expected
-            or entry.previous_hash != previous
-            or entry.hash != chained(previous, fields)
-        ):
+        if entry.number != expected or entry.previous_hash != previous or entry.hash != chained(previous, fields):
             return entry.number
         previous, expected = entry.hash, expected + 1
     return None

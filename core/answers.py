@@ -4,17 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import (
-    Flask,
-    Response,
-    current_app,
-    flash,
-    jsonify,
-    make_response,
-    redirect,
-    render_template,
-    request,
-)
+from flask import Flask, Response, current_app, flash, jsonify, make_response, redirect, render_template, request
 from flask_babel import gettext as _
 from sqlalchemy.exc import DBAPIError, OperationalError
 from werkzeug.exceptions import HTTPException
@@ -75,9 +65,7 @@ def http_error(error: HTTPException) -> Response:
 def storage_error(error: DBAPIError) -> Response:
     """The database cannot take it now: nothing was changed, and reading may still work."""
     current_app.logger.error("database: %s", error.orig)
-    return problem(
-        503, _("The portal cannot save anything at the moment. Nothing was changed. Try again in a minute.")
-    )
+    return problem(503, _("The portal cannot save anything at the moment. Nothing was changed. Try again in a minute."))
 
 
 def unforeseen(error: Exception) -> Response:

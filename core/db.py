@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from flask import Flask, g, has_app_context, has_request_context, request
 from flask_sqlalchemy_lite import SQLAlchemy
@@ -84,9 +84,7 @@ class WriterGate:
     def enter(self) -> None:
         """Wait for the turn of this thread."""
         if self.owner == threading.get_ident():
-            raise RuntimeError(
-                "this thread is writing already: a second connection would wait for it for ever"
-            )
+            raise RuntimeError("this thread is writing already: a second connection would wait for it for ever")
         self._lock.acquire()
         self.owner = threading.get_ident()
         if self._path is not None:
@@ -178,9 +176,7 @@ def engine_for(database_url: str) -> Engine:
 def engine_options(database_url: str) -> dict[str, Any]:
     """What `create_engine` needs for this kind of database."""
     if make_url(database_url).get_backend_name() == "sqlite":
-        return {
-            "connect_args": {"factory": GatedConnection, "isolation_level": None, "check_same_thread": False}
-        }
+        return {"connect_args": {"factory": GatedConnection, "isolation_level": None, "check_same_thread": False}}
     return {"pool_pre_ping": True, "pool_recycle": 1800, "connect_args": {"connect_timeout": 10}}
 
 
@@ -208,9 +204,7 @@ def prepare(engine: Engine) -> None:
 
 def raw(connection: Connection) -> GatedConnection:
     """The SQLite connection below SQLAlchemy's."""
-    found = connection.connection.dbapi_connection
-    assert isinstance(found, GatedConnection)
-    return found
+    return cast(GatedConnection, connection.connection.dbapi_connection)
 
 
 def current_mode() -> Mode:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from flask import Flask, request
-from flask_babel import gettext as _
 from flask_babel import get_locale
+from flask_babel import gettext as _
 
 from core.settings import Settings
 
@@ -44,9 +44,7 @@ def room(path: str) -> tuple[str, list[Entry]]:
             ("/operator/products", _("Products"), "package", 0),
             ("/operator/mail", _("Outgoing mail"), "mail", 0),
         ]
-    if path in {"/products", "/organization"} or path.startswith(
-        ("/profile", "/products/", "/organization/leave")
-    ):
+    if path in {"/products", "/organization"} or path.startswith(("/profile", "/products/", "/organization/leave")):
         return _("My Account"), [
             ("/products", _("My Products"), "package", 0),
             ("/profile", _("Profile"), "user-circle", 0),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from flask import Flask, abort, request
 from flask_babel import gettext as _
@@ -43,7 +44,7 @@ def init_app(app: Flask) -> None:
     """Close every view that is not named as open."""
 
     @app.before_request
-    def must_be_signed_in() -> object:
+    def must_be_signed_in() -> Any:
         if request.endpoint is None or request.endpoint in OPEN_VIEWS or current_user.is_authenticated:
             return None
         return app.login_manager.unauthorized()  # type: ignore[attr-defined]

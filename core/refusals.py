@@ -76,9 +76,7 @@ class CannotJoin(RuleBroken):
     """The account belongs to an organization already."""
 
     def __init__(self, organization_name: str) -> None:
-        super().__init__(
-            _l("You belong to %(organization)s already. Leave it first.", organization=organization_name)
-        )
+        super().__init__(_l("You belong to %(organization)s already. Leave it first.", organization=organization_name))
 
 
 class CoAdministratorChanged(RuleBroken):
@@ -113,11 +111,6 @@ class HasAnother(RuleBroken):
 
     def __init__(self, name: str, product: str, word: str, permission: Any) -> None:
         super().__init__(
-            _l(
-                "%(name)s has a permission for %(product)s already: %(type)s.",
-                name=name,
-                product=product,
-                type=word,
-            ),
+            _l("%(name)s has a permission for %(product)s already: %(type)s.", name=name, product=product, type=word),
             permission=permission,
         )
