@@ -54,17 +54,7 @@ def test_key_parses_however_its_groups_are_separated(key: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "typed",
-    [
-        KEY.lower(),
-        f"  {KEY}\n",
-        f"“{KEY}”",
-        f"'{KEY}'",
-        f"{KEY}.",
-        f"<{KEY}>",
-        f"\ufeff{KEY}",
-        " ".join(BARE),
-    ],
+    "typed", [KEY.lower(), f"  {KEY}\n", f"“{KEY}”", f"'{KEY}'", f"{KEY}.", f"<{KEY}>", f"\ufeff{KEY}", " ".join(BARE)]
 )
 def test_case_spaces_quotes_and_points_around_do_not_matter(typed: str) -> None:
     assert keys.parse(typed) == KEY
@@ -128,6 +118,11 @@ def test_group_with_missing_surplus_or_foreign_characters_is_named(group: str) -
     assert error(KEY.replace("QXQQ8", group)).groups == (2,)
 
 
+def test_short_group_is_wrong_even_if_its_check_is_right() -> None:
+    short = "A1B" + luhn.calc_check_digit("A1B", keys.ALPHABET)
+    assert error(KEY.replace("QXQQ8", short)).groups == (2,)
+
+
 def test_control_characters_do_not_reach_the_sentence() -> None:
     assert "“QX\ufffdQ8”" in str(error(KEY.replace("QXQQ8", "QX\0Q8")))
     assert "“QX\ufffdQ8”" in str(error(KEY.replace("QXQQ8", "QX\ud800Q8")))
@@ -156,6 +151,7 @@ def test_nothing_too_little_and_too_much_name_no_group(typed: str, begins: str) 
         f"<td>{KEY[:12]}<wbr>{KEY[12:]}</td>",
         f"> Permission key:\n> {KEY[:18]}\n> {KEY[18:]}\n",
         f"Key:{BARE}",
+        KEY.replace("-", "&#8209;") + "&nbsp;",
         f"https://portal.example/products?key={KEY}",
         f"AutoDraw 2027 5 seats\t{KEY}\t2027-01-31",
     ],
@@ -167,6 +163,10 @@ def test_key_is_found_in_running_text(text: str) -> None:
 @pytest.mark.parametrize("between", ["\n", ", ", ";", " and ", "\r\n\r\n", " ", "\t", "</li><li>"])
 def test_several_keys_are_found_in_their_order(between: str) -> None:
     assert found(OTHER + between + KEY) == [OTHER, KEY]
+
+
+def test_keys_split_by_nothing_but_spaces_are_told_apart() -> None:
+    assert found(f"{KEY} {OTHER}".replace("-", " ")) == [KEY, OTHER]
 
 
 def test_key_pasted_twice_is_found_once() -> None:
