@@ -178,5 +178,7 @@
   // ── when the page arrives ──
   live.querySelectorAll('.flash').forEach(keep)
   document.querySelector('.side [aria-current]')?.scrollIntoView({ inline: 'center', block: 'nearest' })
-  document.querySelector('main [aria-invalid="true"]')?.focus()
+  const wrong = document.querySelector('main [aria-invalid="true"], main .msg-bad')
+  wrong?.matches('.msg-bad') && wrong.setAttribute('tabindex', '-1')
+  wrong?.focus()
 })()
