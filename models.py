@@ -299,6 +299,7 @@ class PermissionKey(Base):
         back_populates="key", order_by="License.position", lazy="selectin", cascade="all, delete-orphan"
     )
     organization: Mapped[Organization | None] = relationship()
+    account: Mapped[Account | None] = relationship(foreign_keys=[account_id])
 
     @classmethod
     def issue(
@@ -341,6 +342,24 @@ class PermissionKey(Base):
             raise KeyUnknown()
         return found
 
+    def state(self, today: date) -> str:
+        """`revoked`, `redeemed`, `expired` (nobody can redeem it any more) or `issued`."""
+        if self.revoked_at is not None:
+            return "revoked"
+        if self.redeemed_at is not None:
+            return "redeemed"
+        return "expired" if self._is_over(today) else "issued"
+
+    def _is_over(self, today: date) -> bool:
+        return all(each.end_on is not None and each.end_on < today for each in self.licenses)
+
+    @property
+    def owner_name(self) -> str | None:
+        """The organization's name or the person's address; None while nobody has redeemed it."""
+        if self.organization is not None:
+            return self.organization.name
+        return self.account.email if self.account is not None else None
+
     @property
     def needs_organization(self) -> bool:
         """Whether only an organization can redeem it: floating, organization-only, or several seats of one kind."""
@@ -370,9 +389,8 @@ class PermissionKey(Base):
             raise KeyWithdrawn()
         if self.redeemed_at is not None:
             raise KeyInUse()
-        if all(each.end_on is not None and each.end_on < today for each in self.licenses):
-            last = max(each.end_on for each in self.licenses if each.end_on)
-            raise KeyExpired(last)
+        if self._is_over(today):
+            raise KeyExpired(max(each.end_on for each in self.licenses if each.end_on))
         if not any(each.seats for each in self.licenses):
             raise KeyEmpty()
 
@@ -563,6 +581,19 @@ class Organization(Base):
         if found is None:
             raise Missing(_l("This person is not in the list any more."))
         return found
+
+    def member_of(self, account: Account) -> Member:
+        """The confirmed, live member that an account is here.
+
+        :raise RuleBroken: when it is none.
+        """
+        query = select(Member.id).where(
+            Member.organization_id == self.id, Member.account_id == account.id, *Member.LIVE
+        )
+        found = session_of(self).scalar(query.where(Member.confirmed_at.is_not(None)))
+        if found is None:
+            raise RuleBroken(_l("%(email)s is not a member of this organization.", email=account.email))
+        return self.member(found)
 
     def license(self, license_id: int) -> License:
         """The license with this id, loaded afresh.

@@ -1,0 +1,88 @@
+"""What people write behind a command: items of a key, days, keys, accounts, organizations."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import click
+from sqlalchemy import select
+
+from core import keys
+from core.dates import LicenseType
+from core.db import db
+from core.errors import BadInput
+from models import Account, Item, Organization, PermissionKey, Product
+
+
+class Day(click.ParamType):
+    """An ISO date such as 2027-03-31."""
+
+    name = "DATE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> date:
+        """The day of a text."""
+        try:
+            return value if isinstance(value, date) else date.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value} is not a date such as 2027-03-31.", param, ctx)
+
+
+DAY = Day()
+
+
+def parse_item(text: str) -> Item:
+    """The item that `CODE:TYPE[:SEATS[:START[:END]]]` means; what is left empty has its default."""
+    code, kind, seats, start, end, *rest = [*text.split(":"), "", "", "", ""]
+    if text.count(":") not in range(1, 5) or any(rest):
+        raise BadInput(f"“{text}” is not an item: write CODE:TYPE[:SEATS[:START[:END]]].")
+    product = db.session.scalars(select(Product).where(Product.code == code.lower())).one_or_none()
+    if product is None:
+        raise BadInput(f"There is no product “{code}”; `./portal products list` has them.")
+    if kind not in set(LicenseType):
+        raise BadInput(f"“{kind}” is not a license type; they are {', '.join(LicenseType)}.")
+    if not (seats or "1").isdecimal():
+        raise BadInput(f"“{seats}” is not a number of seats.")
+    return Item(product, LicenseType(kind), int(seats or "1"), _day(start), _day(end))
+
+
+def _day(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text) if text else None
+    except ValueError:
+        raise BadInput(f"“{text}” is not a date such as 2027-03-31.") from None
+
+
+def find_key(text: str) -> PermissionKey:
+    """The key with this text, or with this number in the list."""
+    if text.isdecimal():
+        found = db.session.get(PermissionKey, int(text))
+        if found is None:
+            raise BadInput(f"There is no key {text}.")
+        return found
+    try:
+        return PermissionKey.known(db.session, keys.parse(text))
+    except keys.KeyTextError as error:
+        raise BadInput(error) from None
+
+
+def find_account(email: str) -> Account:
+    """The account with this address."""
+    found = Account.by_email(db.session, email)
+    if found is None:
+        raise BadInput(f"There is no account with the address {email}.")
+    return found
+
+
+def find_organization(text: str) -> Organization:
+    """The organization with this number, or with this name when only one has it."""
+    living = select(Organization).where(Organization.deleted_at.is_(None))
+    if text.isdecimal() and (found := db.session.scalars(living.where(Organization.id == int(text))).one_or_none()):
+        return found
+    named = list(db.session.scalars(living.where(Organization.name == text.strip()).order_by(Organization.id)))
+    if not named:
+        raise BadInput(f"There is no organization “{text}”; `./portal organizations list` has them.")
+    if len(named) > 1:
+        numbers = ", ".join(str(each.id) for each in named)
+        raise BadInput(f"{len(named)} organizations are named “{text}”; give the number: {numbers}.")
+    return named[0]
