@@ -23,8 +23,8 @@ SMALL = ROOT / "node_modules" / ".assets"  # what Node made of app.css and app.j
 INPUTS = ("static/app.css", "static/app.js", "static/mark.svg", "package-lock.json", "purgecss.config.cjs")
 URL = "/static/"
 CLASS_ATTRIBUTE = re.compile(r'class="([^"]*)"')
-JINJA = re.compile(r"\{[%{].*?[%}]\}", re.S)
-QUOTED = re.compile(r"'([^']*)'")
+JINJA = re.compile(r"\{%.*?%\}|\{\{.*?\}\}", re.S)
+QUOTED = re.compile(r"(?<![=!]= )'([^']*)'")
 WORD = re.compile(r"[\w-]+")
 
 
@@ -99,13 +99,13 @@ def templates() -> list[Path]:
 
 
 def classes_in(path: Path) -> set[str]:
-    """Return the classes in a template's class attributes; of Jinja's part those in single quotes."""
+    """Return the classes in a template's class attributes; of {{ }} what stands in single quotes."""
     values = CLASS_ATTRIBUTE.findall(path.read_text())
     return {word for value in values for word in WORD.findall(JINJA.sub(_quoted, value))}
 
 
 def _quoted(code: re.Match[str]) -> str:
-    return " ".join(["", *QUOTED.findall(code[0]), ""])
+    return " ".join(["", *QUOTED.findall(code[0]), ""]) if code[0].startswith("{{") else " "
 
 
 if __name__ == "__main__":

@@ -37,7 +37,10 @@
     body.querySelector('.msg-bad')?.remove()
     body.append(make('div', { class: 'msg msg-bad', role: 'alert' }, icon('alert-triangle'), make('div', {}, text)))
   }
-  on('say', ({ detail }) => detail.texts.forEach(({ text, bad }) => say(text, bad)))
+  on('say', ({ detail }) => {
+    live.querySelectorAll('.flash:not(.flash-bad)').forEach(flash => flash.remove())  // only the newest matters
+    detail.texts.forEach(({ text, bad }) => say(text, bad))
+  })
 
   // ── where the focus was, in words that still hold when the elements have been replaced ──
   const remember = element => {
@@ -106,6 +109,7 @@
     const button = ctx.request.submitter ?? ctx.sourceElement, menu = button.closest('[popover]')
     if (!isLost()) ctx.giveBack = remember(document.activeElement)
     if (isPoll(ctx)) return
+    live.querySelectorAll('.flash-bad').forEach(flash => flash.remove())  // whoever goes on has read it
     menu?.hidePopover()
     ctx.release = press((menu && document.querySelector(`[popovertarget="${CSS.escape(menu.id)}"]`)) ?? button)
   })
