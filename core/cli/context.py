@@ -1,15 +1,8 @@
-"""What a command needs before it begins: settings, secrets, and a database with the current schema."""
-
-import contextlib
-import tempfile
-from collections.abc import Iterator
-from dataclasses import replace
+"""What a command needs before it begins: a database with the current schema, and the secrets beside it."""
 
 import click
-from flask import Flask
 
 from core import probe, revisions
-from core import settings as settings_
 from core.secret_files import with_secrets
 from core.settings import Settings
 
@@ -18,25 +11,6 @@ UNUSABLE = {
     revisions.NEWER: "The database is newer than this program; run the newer program.",
     revisions.FOREIGN: "The database has tables that are not the portal's; name an empty one.",
 }
-
-
-@contextlib.contextmanager
-def application(*, reads_only: bool = False) -> Iterator[Flask]:
-    """The application in its context, on a current database; an empty one is brought to the current schema.
-
-    A command that only reads makes no file: where there is no database yet, it reads an empty one elsewhere.
-    """
-    settings = settings_.current()
-    with contextlib.ExitStack() as stack:
-        if reads_only and state_of(settings) == revisions.EMPTY:
-            folder = stack.enter_context(tempfile.TemporaryDirectory())
-            settings = replace(settings_.load({"PORTAL_DATA": folder}), base_url=settings.base_url)
-        settings = ready(settings)
-        from app import create_app
-
-        app = create_app(settings)
-        stack.enter_context(app.app_context())
-        yield app
 
 
 def ready(settings: Settings) -> Settings:
