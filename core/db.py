@@ -98,6 +98,14 @@ class WriterGate:
         self.owner = None
         self._lock.release()
 
+    def close(self) -> None:
+        """Let go of the locked file, unless somebody is writing."""
+        if self._lock.acquire(blocking=False):
+            if self._file is not None:
+                self._file.close()
+                self._file = None
+            self._lock.release()
+
 
 class GatedConnection(sqlite3.Connection):
     """A SQLite connection that holds the writer gate from BEGIN IMMEDIATE to the end of its transaction."""
@@ -191,6 +199,10 @@ def prepare(engine: Engine) -> None:
         connection.gate = gate
         for pragma in PRAGMAS:
             connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "engine_disposed")
+    def disposed(_engine: Engine) -> None:
+        gate.close()
 
     @event.listens_for(engine, "begin")
     def begun(connection: Connection) -> None:
