@@ -1,0 +1,71 @@
+"""A real browser: Debian's Chromium, which fails the test on any error that a page makes."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import BrowserContext, ConsoleMessage, Page
+
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+ARGUMENTS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage")
+#: Answers that a page expects and shows; the browser writes them to the console all the same.
+EXPECTED = re.compile(
+    r"Failed to load resource: the server responded with a status of (400|401|403|404|409|410|422|429)"
+)
+VIOLATIONS = (
+    "addEventListener('securitypolicyviolation', e => console.error(`policy: ${e.violatedDirective} ${e.blockedURI}`))"
+)
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args() -> dict[str, Any]:
+    """Which browser to start, and how."""
+    found = next(filter(None, map(shutil.which, NAMES)), None)
+    if found is None:
+        pytest.skip("There is no Chromium; install the package “chromium”.")
+    return {"executable_path": found, "args": list(ARGUMENTS)}
+
+
+@pytest.fixture
+def page(context: BrowserContext) -> Iterator[Page]:
+    """A page that must not complain: no error in the console, no violated policy."""
+    page = watched(context.new_page())
+    yield page
+    assert not complaints(page)
+
+
+def watched(page: Page) -> Page:
+    """Note what the page complains about; for further pages of a test, which then asks `complaints`."""
+    noted: list[str] = []
+    page.__dict__["noted"] = noted
+
+    def console(message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning") and not is_expected(message):
+            noted.append(f"{message.text} ({message.location.get('url')})")
+
+    page.add_init_script(VIOLATIONS)
+    page.on("console", console)
+    page.on("pageerror", lambda error: noted.append(str(error)))
+    return page
+
+
+def complaints(page: Page) -> list[str]:
+    """What the page complained about so far."""
+    noted: list[str] = page.__dict__["noted"]
+    return noted
+
+
+def is_expected(message: ConsoleMessage) -> bool:
+    """Whether the browser only says that a rule refused something."""
+    return bool(EXPECTED.match(message.text)) and "/static/" not in str(message.location.get("url"))
+
+
+def faults(page: Page) -> list[str]:
+    """What axe finds against accessibility, one line each."""
+    found = Axe().run(page).response["violations"]
+    return [f"{each['id']}: {node['target']} {node['failureSummary']}" for each in found for node in each["nodes"]]

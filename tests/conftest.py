@@ -1,0 +1,154 @@
+"""What tests stand on: fresh databases of both kinds, the application, the cast, clients, a server, a browser.
+
+A test that asks for `database` (or for anything that stands on it) runs on SQLite and on PostgreSQL; mark it
+`on_sqlite` where one database is enough, as for pages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask_babel import Babel
+from sqlalchemy.orm import Session
+
+from core import db as database_
+from core import settings as settings_
+from core.db import db
+from core.settings import Settings
+from tests.browser import browser_type_launch_args, page  # noqa: F401  # fixtures
+from tests.cast import Cast
+from tests.clients import Client, sign_in
+from tests.databases import POSTGRESQL, SQLITE, Database, Files, Server, Source, environ
+from tests.servers import free_port, serving
+
+KINDS = {SQLITE: Files, POSTGRESQL: Server}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make our marks known."""
+    config.addinivalue_line("markers", "on_sqlite: one database is enough for this test")
+    config.addinivalue_line("markers", "on_postgresql: this test is about PostgreSQL")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run every test that needs a database on both kinds, or on the one that its mark names."""
+    if "database" in metafunc.fixturenames:
+        marks = {mark.name for mark in metafunc.definition.iter_markers()}
+        kinds = [kind for kind in KINDS if f"on_{kind}" in marks] or list(KINDS)
+        metafunc.parametrize("database", kinds, indirect=True)
+
+
+@pytest.fixture(scope="session")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Source]]:
+    """Where databases come from, each kind started at its first use."""
+    started: dict[str, Source] = {}
+
+    def source(kind: str) -> Source:
+        if kind not in started:
+            started[kind] = KINDS[kind](tmp_path_factory.mktemp(kind))
+        return started[kind]
+
+    yield source
+    for each in started.values():
+        each.stop()
+
+
+@pytest.fixture
+def database(request: pytest.FixtureRequest, sources: Callable[[str], Source]) -> Iterator[Database]:
+    """A fresh database; with the cast in it when the test asks for `cast`."""
+    source = sources(request.param)
+    made = source.fresh(with_cast="cast" in request.fixturenames)
+    yield made
+    source.drop(made)
+
+
+@pytest.fixture
+def cast(database: Database) -> Cast:
+    """Who is in the database: alice, carol, bob, dora, dave, mallory, erin and otto."""
+    assert database.cast is not None
+    return database.cast
+
+
+@pytest.fixture
+def bare_app(database: Database) -> Iterator[Flask]:
+    """An application that has nothing but the database and the texts: for tests of the rules."""
+    app = Flask("portal.tests")
+    database_.init_app(app, database.url)
+    Babel(app)
+    yield app
+    with app.app_context():
+        db.engine.dispose()
+
+
+@pytest.fixture
+def session(bare_app: Flask) -> Iterator[Session]:
+    """The database session of an application context."""
+    with bare_app.app_context():
+        yield db.session
+
+
+@pytest.fixture
+def settings(database: Database, tmp_path_factory: pytest.TempPathFactory, smtp_environ: dict[str, str]) -> Settings:
+    """The settings of the application under test."""
+    port = free_port()
+    folder = tmp_path_factory.mktemp("data")
+    more = {"PORT": str(port), "BASE_URL": f"http://127.0.0.1:{port}", **smtp_environ}
+    return settings_.load(environ(database.url, folder, **more))
+
+
+@pytest.fixture
+def smtp_environ() -> dict[str, str]:
+    """The settings of mail; without a server letters are kept."""
+    return {}
+
+
+@pytest.fixture
+def app(settings: Settings) -> Iterator[Flask]:
+    """The whole application: tokens of forms are checked as ever, only hashing of passwords is cheap."""
+    from app import create_app
+
+    made = create_app(settings)
+    made.testing = True
+    make_hashing_cheap(made)
+    yield made
+    with made.app_context():
+        db.engine.dispose()
+
+
+def make_hashing_cheap(app: Flask) -> None:
+    """Argon2 with the smallest cost: a test is no attack."""
+    context = app.extensions["security"].pwd_context
+    context.update(argon2__rounds=1, argon2__memory_cost=8, argon2__parallelism=1)
+
+
+@pytest.fixture
+def anonymous(app: Flask) -> Client:
+    """A browser that nobody is signed in to."""
+    return Client(app)
+
+
+@pytest.fixture
+def client_for(app: Flask, cast: Cast) -> Callable[[str], Client]:
+    """`client_for("alice")`: a browser that alice is signed in to."""
+
+    def client(name: str) -> Client:
+        return sign_in(Client(app), cast.player(name))
+
+    return client
+
+
+@pytest.fixture
+def server(app: Flask, settings: Settings) -> Iterator[str]:
+    """The address of the application behind a real port, with its front and static files."""
+    with serving(app, settings.port):
+        yield settings.base_url
+
+
+@pytest.fixture
+def on_app(app: Flask) -> Iterator[Any]:
+    """The session of the whole application's context, to look at what a request left."""
+    with app.app_context():
+        yield db.session

@@ -1,0 +1,151 @@
+"""Fresh databases for tests: a file or a PostgreSQL database, copied from one that is prepared once a run."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import itertools
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sqlalchemy.orm import Session
+
+from core import migrate, revisions, settings
+from core.db import Base, engine_for
+from tests import cast
+from tests.cast import SEAL_KEY, SECRET_KEY, Cast
+from tests.servers import PostgreSQL
+
+SQLITE, POSTGRESQL = "sqlite", "postgresql"
+
+
+@dataclass(frozen=True)
+class Database:
+    """A database of one test."""
+
+    kind: str
+    url: str
+    cast: Cast | None = None
+
+
+class Source:
+    """Databases of one kind: an empty one and one with the cast are made at first need, then copied."""
+
+    kind: str
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._prepared: set[str] = set()
+        self._number = itertools.count(1)
+        self._cast: Cast | None = None
+
+    def fresh(self, with_cast: bool) -> Database:
+        """A database that nobody else uses."""
+        self._prepare("empty", self._make_empty)
+        if with_cast:
+            self._prepare("cast", self._make_cast)
+        name = f"test{next(self._number)}"
+        self.copy("cast" if with_cast else "empty", name)
+        return Database(self.kind, self.url(name), self._cast if with_cast else None)
+
+    def _prepare(self, name: str, make: Callable[[str], None]) -> None:
+        if name not in self._prepared:
+            make(name)
+            self._prepared.add(name)
+
+    def _make_empty(self, name: str) -> None:
+        self.create(name)
+        make_schema(self.url(name), self.folder)
+
+    def _make_cast(self, name: str) -> None:
+        self.copy("empty", name)
+        engine = engine_for(self.url(name))
+        with Session(engine, expire_on_commit=False) as session:
+            self._cast = cast.play(session, datetime.now(UTC))
+        engine.dispose()
+
+    def url(self, name: str) -> str:
+        """What DATABASE_URL says."""
+        raise NotImplementedError
+
+    def create(self, name: str) -> None:
+        """Make a database without tables."""
+        raise NotImplementedError
+
+    def copy(self, prepared: str, name: str) -> None:
+        """Make a database like a prepared one."""
+        raise NotImplementedError
+
+    def drop(self, database: Database) -> None:
+        """Remove what a test leaves."""
+        raise NotImplementedError
+
+    def stop(self) -> None:
+        """End what runs for it."""
+
+
+class Files(Source):
+    """SQLite."""
+
+    kind = SQLITE
+
+    def url(self, name: str) -> str:
+        return f"sqlite:///{self.folder / name}.db"
+
+    def create(self, name: str) -> None:
+        """The file comes with the first connection."""
+
+    def copy(self, prepared: str, name: str) -> None:
+        shutil.copyfile(self.folder / f"{prepared}.db", self.folder / f"{name}.db")
+
+    def drop(self, database: Database) -> None:
+        path = Path(database.url.removeprefix("sqlite:///"))
+        for left in path.parent.glob(f"{path.name}*"):
+            left.unlink()
+
+
+class Server(Source):
+    """PostgreSQL."""
+
+    kind = POSTGRESQL
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.server = PostgreSQL()
+
+    def url(self, name: str) -> str:
+        return self.server.url(name)
+
+    def create(self, name: str) -> None:
+        self.server.create(name)
+
+    def copy(self, prepared: str, name: str) -> None:
+        self.server.create(name, prepared)
+
+    def drop(self, database: Database) -> None:
+        self.server.drop(database.url.partition("@/")[2].partition("?")[0])
+
+    def stop(self) -> None:
+        self.server.stop()
+
+
+def make_schema(url: str, folder: Path) -> None:
+    """Bring an empty database to the current schema, by the migrations that a portal runs."""
+    if revisions.known():
+        migrate.upgrade(settings.load(environ(url, folder)))
+        return
+    for module in migrate.TABLES:
+        if importlib.util.find_spec(module):
+            importlib.import_module(module)
+    engine = engine_for(url)
+    Base.metadata.create_all(engine)
+    engine.dispose()
+
+
+def environ(url: str, folder: Path, **more: str) -> dict[str, str]:
+    """The environment of a portal under test."""
+    known = {"DATABASE_URL": url, "PORTAL_DATA": str(folder), "SECRET_KEY": SECRET_KEY, "SEAL_KEY": SEAL_KEY}
+    return {**known, "LOG_LEVEL": "warning", "WORKERS": "1", **more}

