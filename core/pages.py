@@ -1,18 +1,27 @@
-"""What every template may use besides its own context: asset(name) and the filter address."""
+"""What every template may use besides its own context: asset(name) and the filters address and day."""
+
+from datetime import date
 
 from flask import Flask
+from flask_babel import format_date
 from markupsafe import Markup, escape
 
 from core.assets import asset
 
 
 def init_app(app: Flask) -> None:
-    """Give the templates of an application asset() and address."""
+    """Give the templates of an application asset(), address and day."""
     app.jinja_env.globals["asset"] = asset
     app.jinja_env.filters["address"] = address
+    app.jinja_env.filters["day"] = day
 
 
 def address(text: str) -> Markup:
     """Return text escaped, with a place to break the line before its last @."""
     before, at, after = text.rpartition("@")
     return escape(text) if not at else escape(before) + Markup("<wbr>") + escape(at + after)
+
+
+def day(value: date) -> str:
+    """A day as pages write it: 6 Dec 2026; of a moment, its day in the time zone that pages show."""
+    return str(format_date(value, "d MMM yyyy"))
