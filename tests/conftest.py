@@ -66,6 +66,12 @@ def database(request: pytest.FixtureRequest, sources: Callable[[str], Source]) -
 
 
 @pytest.fixture
+def blank(database: Database, sources: Callable[[str], Source]) -> Database:
+    """A database of the same kind without tables."""
+    return sources(database.kind).blank()
+
+
+@pytest.fixture
 def cast(database: Database) -> Cast:
     """Who is in the database: alice, carol, bob, dora, dave, mallory, erin and otto."""
     assert database.cast is not None

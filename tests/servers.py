@@ -59,9 +59,9 @@ class PostgreSQL:
         """Make a database as a copy of another."""
         self._execute("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY", name, template)
 
-    def drop(self, name: str) -> None:
-        """Remove a database, whoever is still connected."""
-        self._execute("DROP DATABASE {} WITH (FORCE)", name)
+    def connect(self, name: str) -> psycopg.Connection:
+        """A connection that commits by itself."""
+        return psycopg.connect(f"host={self.folder} user=postgres dbname={name}", autocommit=True)
 
     def stop(self) -> None:
         """Stop the server and remove what it kept."""
@@ -81,7 +81,7 @@ class PostgreSQL:
         end = time.monotonic() + PATIENCE
         while True:
             try:
-                return psycopg.connect(f"host={self.folder} user=postgres dbname=postgres", autocommit=True)
+                return self.connect("postgres")
             except psycopg.OperationalError:
                 if self._process.poll() is not None or time.monotonic() > end:
                     raise RuntimeError((self.folder / "log").read_text()) from None
