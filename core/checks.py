@@ -87,15 +87,22 @@ def mail(settings: Settings) -> Line:
     """Whether the mail server answers; without it the portal serves and letters wait."""
     if settings.mail_server is None:
         return Line("mail", True, "kept, not sent: MAIL_SERVER is not set")
-    server = f"{settings.mail_server}:{settings.mail_port}"
+    warnings = [warning for warning in (_unencrypted(settings), _unanswered(settings)) if warning]
+    found = "; ".join(warnings) or f"{settings.mail_server}:{settings.mail_port}"
+    return Line("mail", True, found, bool(warnings))
+
+
+def _unencrypted(settings: Settings) -> str:
+    is_open = not (settings.mail_use_tls or settings.mail_use_ssl or kinds.is_loopback(settings.mail_server or ""))
+    return f"letters go to {settings.mail_server} unencrypted, set MAIL_USE_TLS" if is_open else ""
+
+
+def _unanswered(settings: Settings) -> str:
     try:
         with smtp.dialogue(settings):
-            pass
+            return ""
     except smtp.MailFailed as failed:
-        return Line("mail", True, str(failed), True)
-    if not (settings.mail_use_tls or settings.mail_use_ssl or kinds.is_loopback(settings.mail_server)):
-        return Line("mail", True, f"letters go to {server} unencrypted; set MAIL_USE_TLS", True)
-    return Line("mail", True, server)
+        return str(failed)
 
 
 def disk(settings: Settings) -> Line:

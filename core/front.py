@@ -82,9 +82,7 @@ class Front:
             return self._own_answer(refusal.status, str(refusal))
         except Exception:
             log.exception("A request could not be answered")
-            return self._own_answer(
-                HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong. Try again later."
-            )
+            return self._own_answer(HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong. Try again later.")
 
     async def _body(self, headers: Sequence[Header], proto: HTTPProtocol) -> bytes:
         length = _length_of(headers)
@@ -130,11 +128,7 @@ class Front:
 
     def _own_answer(self, status: HTTPStatus, sentence: str) -> Answer:
         # What is left of a refused body is not worth reading: the connection ends with the answer.
-        own = [
-            ("content-type", "text/plain; charset=utf-8"),
-            ("cache-control", "no-store"),
-            ("connection", "close"),
-        ]
+        own = [("content-type", "text/plain; charset=utf-8"), ("cache-control", "no-store"), ("connection", "close")]
         return Answer(status, [*own, *self.headers], f"{sentence}\n".encode())
 
 

@@ -22,11 +22,7 @@ def config(settings: Settings) -> dict[str, Any]:
         "formatters": {"line": {"()": f"{kind.__module__}.{kind.__qualname__}"}},
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
         "root": {"level": level, "handlers": ["stderr"]},
-        "loggers": {
-            "_granian": {"level": server},
-            "alembic": {"level": "WARNING"},
-            "huey": {"level": "WARNING"},
-        },
+        "loggers": {"_granian": {"level": server}, "alembic": {"level": "WARNING"}, "huey": {"level": "WARNING"}},
     }
 
 

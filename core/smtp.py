@@ -47,6 +47,8 @@ def dialogue(settings: Settings) -> Iterator[smtplib.SMTP]:
         if settings.mail_username:
             with _step(settings, "sign-in"):
                 smtp.login(settings.mail_username, settings.mail_password or "")
+        with _step(settings, "connect"):
+            smtp.ehlo_or_helo_if_needed()
         yield smtp
     finally:
         with contextlib.suppress(OSError, smtplib.SMTPException):
@@ -86,7 +88,8 @@ def _words(error: Exception, settings: Settings) -> str:
         said = error.smtp_error
         text = said.decode("utf-8", "replace") if isinstance(said, bytes) else said
         return " ".join(f"{error.smtp_code} {text}".split())[:ANSWER_LENGTH]
-    if isinstance(error, TimeoutError):
+    # smtplib hides a time-out in the words of a lost connection.
+    if isinstance(error, TimeoutError) or str(error).endswith("timed out"):
         return f"no answer within {settings.mail_timeout:g} seconds."
     if isinstance(error, socket.gaierror):
         return "no such host."

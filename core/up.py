@@ -35,10 +35,7 @@ class Child:
         """Start it in a session of its own, so that Ctrl-C reaches the parent alone."""
         self.born = time.monotonic()
         self.process = subprocess.Popen(
-            self.command,
-            env=self.environ,
-            start_new_session=True,
-            preexec_fn=_end_with(os.getpid()),
+            self.command, env=self.environ, start_new_session=True, preexec_fn=_end_with(os.getpid())
         )
 
     def ended(self) -> int | None:

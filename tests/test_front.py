@@ -100,9 +100,7 @@ def test_head_has_the_length_but_no_body(port: int) -> None:
         ("Content-Length: 9", "a=b", 408),
     ],
 )
-def test_what_is_refused_carries_the_headers_of_every_answer(
-    port: int, head: str, body: str, status: int
-) -> None:
+def test_what_is_refused_carries_the_headers_of_every_answer(port: int, head: str, body: str, status: int) -> None:
     answer = ask(port, f"POST / HTTP/1.1\r\nHost: a\r\n{head}\r\n\r\n{body}".encode())
     assert answer.startswith(f"HTTP/1.1 {status} ".encode())
     assert b"x-kept: always\r\n" in answer
@@ -172,6 +170,4 @@ def ask(port: int, text: bytes) -> bytes:
 if __name__ == "__main__":
     here = f"{Path(__file__).stem}:make"
     sys.path.insert(0, str(Path(__file__).parent))
-    Granian(
-        here, port=int(sys.argv[1]), factory=True, interface=Interfaces.RSGI, http=HTTPModes.http1
-    ).serve()
+    Granian(here, port=int(sys.argv[1]), factory=True, interface=Interfaces.RSGI, http=HTTPModes.http1).serve()
