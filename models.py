@@ -363,17 +363,25 @@ class PermissionKey(Base):
     @property
     def needs_organization(self) -> bool:
         """Whether only an organization can redeem it: floating, organization-only, or several seats of one kind."""
-        kinds: dict[tuple[int, str], int] = {}
-        for each in self.licenses:
-            if each.is_floating or each.product.is_organization_only:
-                return True
-            kinds[each.product_id, each.type] = kinds.get((each.product_id, each.type), 0) + each.seats
-        return any(seats > 1 for seats in kinds.values())
+        return self.has_floating or self.has_organization_only or self.has_several_seats
 
     @property
     def has_floating(self) -> bool:
         """Whether it holds a FLEX license."""
         return any(each.is_floating for each in self.licenses)
+
+    @property
+    def has_organization_only(self) -> bool:
+        """Whether it holds a product that persons cannot have."""
+        return any(each.product.is_organization_only for each in self.licenses)
+
+    @property
+    def has_several_seats(self) -> bool:
+        """Whether it holds more than one seat of one product and type."""
+        kinds: dict[tuple[int, str], int] = {}
+        for each in self.licenses:
+            kinds[each.product_id, each.type] = kinds.get((each.product_id, each.type), 0) + each.seats
+        return any(seats > 1 for seats in kinds.values())
 
     def is_owned_by(self, owner: Organization | Account) -> bool:
         """Whether exactly this organization or account redeemed it."""
