@@ -48,7 +48,7 @@ def build() -> None:
     """Write the named files, their compressed copies and the manifest; take away what is no longer named."""
     BUILT.mkdir(exist_ok=True)
     files = fonts() | {name: _write(name, content) for name, content in _contents()}
-    manifest = {"files": files, "inputs": input_hashes(), "tabler": tabler_classes_in_use()}
+    manifest = {"files": files, "inputs": input_hashes()}
     MANIFEST.write_text(json.dumps(manifest, indent=1) + "\n")
     kept = {Path(name).name for name in files.values()}
     for path in BUILT.iterdir():
@@ -85,12 +85,6 @@ def fonts() -> dict[str, str]:
 def input_hashes() -> dict[str, str]:
     """Return the SHA-256 of each file that the result is made from."""
     return {name: hashlib.sha256((ROOT / name).read_bytes()).hexdigest() for name in INPUTS}
-
-
-def tabler_classes_in_use() -> list[str]:
-    """Return Tabler's classes that stand in a class attribute of a template, in order."""
-    known = set(TABLER_CLASSES.read_text().split())
-    return sorted({word for path in templates() for word in classes_in(path)} & known)
 
 
 def templates() -> list[Path]:

@@ -102,7 +102,7 @@
   // ── htmx ──
   const isPage = text => /^\s*<!doctype/i.test(text ?? '')
   const isPoll = ctx => ctx.sourceEvent?.type === 'every'
-  const sentence = text => new DOMParser().parseFromString(text, 'text/html').querySelector('[data-sentence]')?.textContent.trim()
+  const find = (text, selector) => isPage(text) ? new DOMParser().parseFromString(text, 'text/html').querySelector(selector) : null
   let silent = false  // a poll complains once, not every five seconds
 
   on('htmx:before:request', ({ detail: { ctx } }) => {
@@ -124,11 +124,11 @@
   })
   on('htmx:response:error', ({ detail: { ctx } }) => {
     const status = ctx.response.status
-    if (status === 401 || (status < 500 && !isPage(ctx.text))) return
+    if (status === 401 || (status < 500 && (!isPage(ctx.text) || (ctx.select && find(ctx.text, ctx.select))))) return
     ctx.swap = 'none'
     if (silent && isPoll(ctx)) return
     silent = isPoll(ctx)
-    fail((isPage(ctx.text) && sentence(ctx.text)) || live.dataset.failed)
+    fail(find(ctx.text, '[data-sentence]')?.textContent.trim() || live.dataset.failed)
   })
   on('htmx:error', ({ detail: { ctx } }) => {
     if (!ctx || (silent && isPoll(ctx))) return
