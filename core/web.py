@@ -1,5 +1,6 @@
 """The web server: `python -m core.web` serves, `create` makes the application of each of its workers."""
 
+import socket
 from pathlib import Path
 from wsgiref.headers import Headers
 
@@ -23,10 +24,11 @@ KEEP = 60  # seconds a browser keeps a static file whose name does not change
 def serve() -> None:
     """Serve until told to stop."""
     settings = settings_.current()
+    address = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0][4][0]
     Granian(
         "core.web:create",
         factory=True,
-        address=settings.host,
+        address=str(address),
         port=settings.port,
         interface=Interfaces.RSGI,
         http=HTTPModes.http1,
