@@ -1,0 +1,123 @@
+"""The vendor's register of permission keys: searched, filtered by state, read page by page, newest first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from flask_babel import format_date, ngettext
+from flask_babel import gettext as _
+from sqlalchemy import ColumnElement, and_, exists, func, or_, select
+from sqlalchemy.orm import joinedload
+
+from core import keys
+from core.dates import now, today
+from core.db import db
+from core.people import me
+from models import ENDS_SOON_DAYS, Account, License, Organization, PermissionKey
+
+PAGE = 50
+STATES = ("issued", "redeemed", "ended")
+
+
+@dataclass(frozen=True, slots=True)
+class Register:
+    """One page of the register: prepared rows, how many match, and where the next page begins."""
+
+    rows: list[dict[str, Any]]
+    total: int
+    after: int | None
+
+
+def find(q: str, state: str, after: int | None) -> Register:
+    """The page of keys behind `after` that match a search and a state."""
+    conditions = [*_search(q), *_state(state)]
+    query = select(PermissionKey).where(*conditions).order_by(PermissionKey.id.desc()).limit(PAGE + 1)
+    query = query.options(joinedload(PermissionKey.organization), joinedload(PermissionKey.account))
+    found = list(db.session.scalars(query if after is None else query.where(PermissionKey.id < after)).unique())
+    total = db.session.scalar(select(func.count()).select_from(PermissionKey).where(*conditions)) or 0
+    return Register([row(key) for key in found[:PAGE]], total, found[PAGE - 1].id if len(found) > PAGE else None)
+
+
+def counts() -> dict[str, int]:
+    """How many keys are in each state, and under "" all of them."""
+    each = [func.count().filter(and_(*_state(state))) for state in STATES]
+    numbers = db.session.execute(select(func.count(), *each).select_from(PermissionKey)).one()
+    return dict(zip(("", *STATES), numbers, strict=True))
+
+
+def row(key: PermissionKey) -> dict[str, Any]:
+    """What the table shows of a key."""
+    tone, word, is_open = badge(key, today(now(), me().shown_zone))
+    return {
+        "id": key.id,
+        "last_group": key.last_group,
+        "items": [(each.seats, each.product.name, each.word) for each in key.licenses],
+        "owner": key.owner_name,
+        "is_personal": key.account_id is not None,
+        "redeemed": key.redeemed_at and format_date(key.redeemed_at, "d MMM yyyy"),
+        "issued": format_date(key.issued_at, "d MMM yyyy"),
+        "note": key.note,
+        "tone": tone,
+        "word": word,
+        "is_open": is_open,
+        "more": _revoked_line(key),
+        "is_revoked": key.revoked_at is not None,
+        "is_redeemed": key.redeemed_at is not None,
+    }
+
+
+def badge(key: PermissionKey, day: date) -> tuple[str, str, bool]:
+    """Tone, word, and whether the dot is a ring, of a key's state."""
+    state = key.state(day)
+    if state == "redeemed":
+        ends = [each.end_on for each in key.licenses if each.end_on is not None and each.end_on >= day]
+        left = (min(ends) - day).days if ends else None
+        if left is not None and left <= ENDS_SOON_DAYS:
+            return "warn", ngettext("Expires in %(num)s day", "Expires in %(num)s days", left), False
+    return {
+        "revoked": ("bad", _("Revoked"), False),
+        "redeemed": ("ok", _("Redeemed"), False),
+        "expired": ("off", _("Expired"), True),
+        "issued": ("info", _("Issued"), True),
+    }[state]
+
+
+def _revoked_line(key: PermissionKey) -> str:
+    if key.revoked_at is None:
+        return ""
+    day = format_date(key.revoked_at, "d MMM")
+    return f"{day}: {key.revoked_why}" if key.revoked_why else day
+
+
+def _search(q: str) -> list[ColumnElement[bool]]:
+    text = q.strip()
+    if not text:
+        return []
+    found = next((each.key for each in keys.find(text) if each.key), None)
+    if found is not None:
+        return [PermissionKey.text_hash == keys.digest(found)]
+    organization = select(Organization.id).where(Organization.name.icontains(text, autoescape=True))
+    account = select(Account.id).where(Account.email_key.icontains(text, autoescape=True))
+    return [
+        or_(
+            PermissionKey.organization_id.in_(organization),
+            PermissionKey.account_id.in_(account),
+            PermissionKey.note.icontains(text, autoescape=True),
+            PermissionKey.last_group == keys.normalize(text)[-5:],
+        )
+    ]
+
+
+def _state(state: str) -> list[ColumnElement[bool]]:
+    # `ended`: withdrawn, or over before anybody redeemed it.
+    running = exists().where(
+        License.key_id == PermissionKey.id, or_(License.end_on.is_(None), License.end_on >= now().date())
+    )
+    alive, redeemed = PermissionKey.revoked_at.is_(None), PermissionKey.redeemed_at.is_not(None)
+    return {
+        "issued": [alive, ~redeemed, running],
+        "redeemed": [alive, redeemed],
+        "ended": [or_(~alive, and_(~redeemed, ~running))],
+    }.get(state, [])
