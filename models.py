@@ -54,6 +54,7 @@ from core.refusals import (
 from core.sealing import Sealer
 
 T = TypeVar("T", bound=Base)
+LOCK = {"key_share": True}  # a row is changed, never its id: who only refers to it does not wait
 
 NAME_LENGTH = 200
 MOST_SEATS = 100_000
@@ -411,21 +412,35 @@ class PermissionKey(Base):
         if self.is_owned_by(owner):
             return False
         self.check_usable(today)
+        if isinstance(owner, Account):
+            self._check_personal(owner)
         organization_id = owner.id if isinstance(owner, Organization) else None
-        if organization_id is None and self.needs_organization:
-            raise NeedsOrganization()
         taking = update(PermissionKey).where(
             PermissionKey.id == self.id, PermissionKey.redeemed_at.is_(None), PermissionKey.revoked_at.is_(None)
         )
         owned = {"organization_id": organization_id, "account_id": None if organization_id else owner.id}
         values = {**owned, "redeemed_at": now, "redeemed_by": by.id, "released_at": None}
-        if rows_changed(session_of(self), taking.values(values)) != 1:
-            raise KeyInUse()
+        taken = rows_changed(session_of(self), taking.values(values)) == 1
         session_of(self).refresh(self)
+        if not taken:
+            return self._lost_to(owner, today)
         for each in self.licenses:
             each.set_instants(owner.zone)
         record(session_of(self), organization_id, by, "key.redeem", self, now)
         return True
+
+    def _check_personal(self, account: Account) -> None:
+        if account.is_operator:
+            raise RuleBroken(_l("An operator redeems no keys."), field="permission_key")
+        if self.needs_organization:
+            raise NeedsOrganization()
+
+    def _lost_to(self, owner: Organization | Account, today: date) -> bool:
+        """Somebody was quicker: his own second click is no fault, everything else is."""
+        if not self.is_owned_by(owner):
+            self.check_usable(today)
+            raise KeyInUse()
+        return False
 
     def reveal(self, sealer: Sealer, by: Actor, now: datetime) -> str:
         """The whole text, for somebody who may see it; that it was shown is recorded."""
@@ -438,7 +453,7 @@ class PermissionKey(Base):
         owner = self.organization_id
         if owner is not None:
             Organization.locked(session, owner)
-        session.refresh(self, with_for_update=True)
+        session.refresh(self, with_for_update=LOCK)
         return self if self.organization_id in (None, owner) else self.lock()
 
     def revoke(self, by: Actor, now: datetime, why: str = "") -> bool:
@@ -550,7 +565,7 @@ class Organization(Base):
         :raise RuleBroken: when the account belongs to an organization, or the key is not usable.
         """
         session = session_of(account)
-        session.refresh(account, with_for_update=True)
+        session.refresh(account, with_for_update=LOCK)
         account.check_free_to_join()
         organization = cls(created_at=now, **checked_profile(profile))
         session.add(organization)
@@ -572,7 +587,7 @@ class Organization(Base):
 
         :raise Missing: when there is none.
         """
-        query = select(cls).where(cls.id == organization_id, cls.deleted_at.is_(None)).with_for_update()
+        query = select(cls).where(cls.id == organization_id, cls.deleted_at.is_(None)).with_for_update(key_share=True)
         found = session.scalars(query.execution_options(populate_existing=True)).one_or_none()
         if found is None:
             raise Missing(_l("There is no such organization."))
@@ -657,9 +672,10 @@ class Organization(Base):
         if account is not None:
             known = known | (Member.account_id == account.id)
         query = (
-            select(Member).where(Member.organization_id == self.id, known, *Member.LIVE).order_by(Member.confirmed_at)
+            select(Member).where(Member.organization_id == self.id, known, *Member.LIVE)
         )
-        for member in session.scalars(query.options(joinedload(Member.account))):
+        confirmed_first = query.order_by(Member.confirmed_at.is_(None), Member.id)
+        for member in session.scalars(confirmed_first.options(joinedload(Member.account))):
             return self._invite_known(entry, member, by, me, now)
         if account is not None and account.is_operator:
             return Invited(entry, CANNOT_JOIN)
@@ -872,7 +888,7 @@ class Member(Base):
         """
         if self.state != PENDING or invitation_expired(self, now):
             raise Gone(DEAD_LINK)
-        session_of(self).refresh(account, with_for_update=True)
+        session_of(self).refresh(account, with_for_update=LOCK)
         if not account.is_confirmed or account.email_key != self.email_key:
             raise WrongAccount()
         account.check_free_to_join()
