@@ -138,6 +138,11 @@ def test_menu_of_the_person_has_exactly_the_entry_that_fits(users: Page) -> None
     expect(menu.get_by_role("button", name="Sign out")).to_be_visible()
 
 
+def test_control_outside_a_form_sends_the_token(users: Page) -> None:
+    users.get_by_role("checkbox", name="Tick").check()
+    expect(users.get_by_role("status")).to_have_text("Łukasz: tick")
+
+
 def test_copy_says_so(users: Page) -> None:
     users.get_by_role("button", name="Copy").click()
     expect(users.get_by_role("status")).to_have_text("Copied")
