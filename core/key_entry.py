@@ -11,14 +11,15 @@ from babel.lists import format_list
 from flask_babel import get_locale
 from flask_babel import gettext as _
 
-from core import keys
+from core import keys, limits
+from core.activity import Actor
 from core.db import db
 from core.errors import BadInput, RuleBroken
 from models import Account, License, Organization, PermissionKey
 
 FIELD = "permission_key"
 MOST_KEYS = 50  # of one paste
-MOST_CHARACTERS = 100_000  # a long mail with its history
+MOST_CHARACTERS = 30_000  # a long mail with its history
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,15 @@ class Entered:
         """The day from which the first of it works, when that is still ahead."""
         first = min((each.start_on for each in self.licenses), default=today)
         return first if first > today else None
+
+
+def count(by: Actor) -> None:
+    """Count one entry of a key, of the person and of where he is; before anything is loaded for it, since it commits.
+
+    :raise TooMany: when there were too many.
+    """
+    limits.count("key", f"account {by.id}")
+    limits.count("key-address", by.address)
 
 
 def read(text: str, today: date, owner: Organization | Account | None = None) -> list[Entered]:
