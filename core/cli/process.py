@@ -6,15 +6,15 @@ import logging.config
 import socket
 import sys
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
+from multiprocessing import get_context
 
 import click
 
-from core import logs, probe, revisions, tokens, up
+from core import logs, up
 from core import settings as settings_
-from core.cli import context
-from core.secret_files import with_secrets
 from core.settings import DEMO, ROOT, Settings
 
 TAKEN = {
@@ -28,36 +28,26 @@ TAKEN = {
 def run() -> int:
     """Serve the portal with its worker."""
     settings = settings_.current()
-    state = context.state_of(settings, may_migrate=True)
-    if probe.is_demo(settings):
-        raise click.ClickException("This database is the demo's; set PORTAL_DATA to another folder.")
     refuse_taken_port(settings)
-    settings = begun(settings, state)
-    link = "" if probe.has_operator(settings) else f"Create the first operator: {setup_link(settings)}"
-    return serve(settings, link)
+    return serve(settings, apart(begin, settings))
 
 
 @click.command()
 def demo() -> int:
     """Serve a worked example with its worker, on this machine only."""
     settings = settings_.load(settings_.environment(), demo=True)
-    state = context.state_of(settings, may_migrate=True)
-    if state != revisions.EMPTY and not probe.is_demo(settings):
-        raise click.ClickException("This database is not the demo's; leave PORTAL_DATA and DATABASE_URL out.")
     refuse_taken_port(settings)
-    settings = begun(settings, state)
-    from core import demo as example
-
-    return serve(settings, example.prepare(settings))
+    return serve(settings, apart(begin, settings))
 
 
 @click.command()
 def worker() -> int:
     """Do what is due in the background: mail, and what has a time."""
-    settings = context.ready(settings_.current())
-    logging.config.dictConfig(logs.config(settings))
     from core import worker as background
+    from core.cli import beginning
 
+    settings = beginning.ready(settings_.current())
+    logging.config.dictConfig(logs.config(settings))
     background.run(settings)
     return 0
 
@@ -109,17 +99,17 @@ def test_message(settings: Settings, address: str) -> EmailMessage:
     return message
 
 
-def begun(settings: Settings, state: str) -> Settings:
-    """The settings with secrets, after the database was made or brought up to date."""
-    if state == revisions.CURRENT:
-        return with_secrets(settings, create=True)
-    return context.migrated(settings)
+def apart(work: Callable[[Settings], str], settings: Settings) -> str:
+    """Do the work in a process that ends: what it imports would stay in the parent's memory as long as it serves."""
+    with ProcessPoolExecutor(1, get_context("fork")) as pool:
+        return pool.submit(work, settings).result()
 
 
-def setup_link(settings: Settings) -> str:
-    """The link that creates the first operator; it opens nothing once there is one."""
-    token = tokens.make(settings.secret_key or "", tokens.Purpose.SETUP, probe.instance(settings), 1)
-    return f"{settings.base_url}/setup/{token}"
+def begin(settings: Settings) -> str:
+    """Bring the database to where it can be served; what there is to say of it."""
+    from core.cli import beginning
+
+    return beginning.demo(settings) if settings.is_demo else beginning.run(settings)
 
 
 def refuse_taken_port(settings: Settings) -> None:
