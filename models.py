@@ -671,9 +671,7 @@ class Organization(Base):
         known = Member.email_key == entry.key
         if account is not None:
             known = known | (Member.account_id == account.id)
-        query = (
-            select(Member).where(Member.organization_id == self.id, known, *Member.LIVE)
-        )
+        query = select(Member).where(Member.organization_id == self.id, known, *Member.LIVE)
         confirmed_first = query.order_by(Member.confirmed_at.is_(None), Member.id)
         for member in session.scalars(confirmed_first.options(joinedload(Member.account))):
             return self._invite_known(entry, member, by, me, now)
