@@ -17,6 +17,7 @@ BLUEPRINTS = (
     "health",
     "home",
     "accounts",
+    "account_links",
     "profile",
     "my_products",
     "organization",

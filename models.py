@@ -123,6 +123,23 @@ class Account(Base, UserMixin):
         """The account that has this address, however it is spelled."""
         return session.scalars(select(Account).where(Account.email_key == addresses.key(email))).one_or_none()
 
+    @classmethod
+    def sign_up(cls, session: Session, name: str, email: str, hashed: str, now: datetime) -> Account | None:
+        """An account whose address is to be confirmed, in place of one that never was; None when the address is taken.
+
+        :raise BadInput: for a name or an address that cannot be.
+        """
+        name, email = line(name, field="name"), checked_email(email)
+        account = cls.by_email(session, email)
+        if account is not None and (account.is_confirmed or not account.active):
+            return None
+        if account is None:
+            account = cls(fs_uniquifier=secrets.token_hex(16))
+            session.add(account)
+        account.email, account.email_key, account.name = email, addresses.key(email), name
+        account.password, account.created_at, account.nonce = hashed, now, secrets.token_urlsafe(16)
+        return flushed(account)
+
     @property
     def active(self) -> bool:  # type: ignore[override]  # the name that Flask-Security asks for
         """Whether the account may sign in at all."""
@@ -134,9 +151,14 @@ class Account(Base, UserMixin):
         return self.confirmed_at is not None
 
     @property
-    def roles(self) -> tuple[str, ...]:  # type: ignore[override]
-        """What Flask-Security calls roles: the operator is the only one; organizations have their own."""
-        return ("operator",) if self.is_operator else ()
+    def roles(self) -> tuple[()]:  # type: ignore[override]
+        """What Flask-Security calls roles: none; the operator is a column, organizations have roles of their own."""
+        return ()
+
+    @property
+    def reset_nonce(self) -> str:
+        """What a link to set a new password is bound to: it dies with the password, the address, and its own use."""
+        return hashlib.sha256(f"{self.password}|{self.email_key}|{self.fs_uniquifier}".encode()).hexdigest()[:32]
 
     @property
     def membership(self) -> Member | None:
@@ -162,6 +184,36 @@ class Account(Base, UserMixin):
             self.confirmed_at, self.nonce = now, None
             record(session_of(self), None, by, "account.confirm", self, now)
 
+    def disown(self) -> None:
+        """Remove an account that the owner of its address did not ask for."""
+        if self.is_confirmed:
+            raise RuleBroken(_l("This account is in use."))
+        session_of(self).delete(self)
+        session_of(self).flush()
+
+    def set_password(self, hashed: str, by: Actor, now: datetime) -> None:
+        """Take a new password; links to set another one die."""
+        self.password = hashed
+        record(session_of(self), None, by, "account.password", self, now)
+
+    def recover(self, hashed: str, by: Actor, now: datetime) -> None:
+        """Whoever reads the account's mail takes it back: nothing that somebody else may have begun survives."""
+        self.end_sign_ins(now)
+        self.wanted_email = self.nonce = None
+        self.confirm(by, now)
+        self.set_password(hashed, by, now)
+
+    def want_email(self, email: str) -> str:
+        """Remember the address that is to be confirmed, and return it; a link to an earlier one dies.
+
+        :raise BadInput: when it is no address, or the account's own.
+        """
+        email = checked_email(email)
+        if email == self.email:
+            raise BadInput(_l("This is the address of this account already."), field="email")
+        self.wanted_email, self.nonce = email, secrets.token_urlsafe(16)
+        return email
+
     def change_email(self, email: str, by: Actor, now: datetime) -> None:
         """Take the address that was confirmed; membership, permissions and sign-ins stay.
 
@@ -169,7 +221,9 @@ class Account(Base, UserMixin):
         """
         owner = Account.by_email(session_of(self), email)
         if owner is not None and owner.id != self.id:
-            raise RuleBroken(_l("Another account uses this address."), field="email")
+            if owner.is_confirmed:
+                raise RuleBroken(_l("Another account uses this address."), field="email")
+            owner.disown()  # the address was never proved to be its
         self.email, self.email_key, self.wanted_email, self.nonce = email, addresses.key(email), None, None
         record(session_of(self), None, by, "account.email", self, now)
 
@@ -227,6 +281,23 @@ class SignIn(Base):
         )  # fmt: skip
         session_of(account).add(row)
         return row, secret
+
+    @classmethod
+    def end(cls, session: Session, secret: str, now: datetime) -> None:
+        """End the sign-in with this secret."""
+        mine = (cls.secret_hash == cls.hashed(secret)) & cls.ended_at.is_(None)
+        session.execute(update(cls).where(mine).values(ended_at=now).execution_options(synchronize_session=False))
+
+
+def checked_email(text: str) -> str:
+    """An address as it was typed, without what stands around it.
+
+    :raise BadInput: saying why it is none.
+    """
+    email = addresses.clean(text)
+    if (why := addresses.problem(email)) is not None:
+        raise BadInput(_l("Not an address: %(why)s.", why=why), field="email")
+    return email
 
 
 # ── Product and PermissionKey ────────────────────────────────────────────────────────────────────────────────────────

@@ -25,17 +25,23 @@ OPEN_VIEWS = frozenset(
         "invitations.show",
         "invitations.sign_up",
         "invitations.decline",
-        "accounts.confirm",
-        "accounts.confirm_submit",
-        "accounts.not_me",
-        "accounts.email",
-        "accounts.setup",
-        "accounts.setup_submit",
-        "security.login",
-        "security.register",
-        "security.forgot_password",
-        "security.reset_password",
-        "security.send_confirmation",
+        "accounts.sign_in",
+        "accounts.sign_in_submit",
+        "accounts.register",
+        "accounts.register_submit",
+        "accounts.resend",
+        "accounts.resend_submit",
+        "accounts.forgot",
+        "accounts.forgot_submit",
+        "account_links.confirm",
+        "account_links.confirm_submit",
+        "account_links.not_me",
+        "account_links.reset",
+        "account_links.reset_submit",
+        "account_links.email",
+        "account_links.email_submit",
+        "account_links.setup",
+        "account_links.setup_submit",
     }
 )
 
@@ -43,11 +49,13 @@ OPEN_VIEWS = frozenset(
 def init_app(app: Flask) -> None:
     """Close every view that is not named as open."""
 
-    @app.before_request
     def must_be_signed_in() -> Any:
         if request.endpoint is None or request.endpoint in OPEN_VIEWS or current_user.is_authenticated:
             return None
         return app.login_manager.unauthorized()  # type: ignore[attr-defined]
+
+    # Before the token check: who lost the session is led to sign-in, not told that the form is out of date.
+    app.before_request_funcs.setdefault(None, []).insert(0, must_be_signed_in)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +92,15 @@ def own_desk() -> Desk:
 
     :raise Missing: without an organization.
     """
-    if me().organization_id is None:
+    organization_id, member_id = me().organization_id, me().member_id
+    if organization_id is None or member_id is None:
         raise Missing(_("You do not belong to an organization."))
     if request.method in SAFE_METHODS:
-        organization = db.session.get_one(Organization, me().organization_id)
+        organization = db.session.get_one(Organization, organization_id)
     else:
-        organization = Organization.locked(db.session, me().organization_id)
+        organization = Organization.locked(db.session, organization_id)
     # Loaded after the lock: what the person's row said before it may have changed.
-    return Desk(organization, organization.member(me().member_id), actor())
+    return Desk(organization, organization.member(member_id), actor())
 
 
 def operator_only() -> Actor:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 from flask import Flask, request, session
 from flask_login import current_user as _current_user
-from flask_security.core import UserMixin
 from flask_security.utils import set_request_attr
-from sqlalchemy import Row, bindparam, cast, select, update
+from sqlalchemy import bindparam, select, update
+from sqlalchemy import cast as sql_cast
 from sqlalchemy.sql.sqltypes import String
 
 from core.activity import Activity, Actor
@@ -17,14 +17,14 @@ from core.dates import now
 from core.db import db, writing_apart
 from models import ADMINISTRATOR, CO_ADMINISTRATOR, Account, Member, Organization, SignIn, state_of
 
-SESSION_SECRET = "sid"
+SESSION_SECRET = "sid"  # noqa: S105  # the name of it
 IDLE_AGE = timedelta(days=14)
 LONGEST_AGE = timedelta(days=30)
 USED_EVERY = timedelta(minutes=5)  # how exact `used_at` is: a session in use costs one write in five minutes
 
 _newest = (
     select(Activity.number)
-    .where(Activity.stream == cast(Organization.id, String))
+    .where(Activity.stream == sql_cast(Organization.id, String))
     .order_by(Activity.number.desc())
     .limit(1)
     .correlate(Organization)
@@ -33,8 +33,8 @@ _newest = (
 _mine = (Member.account_id == Account.id) & Member.confirmed_at.is_not(None) & Member.ended_at.is_(None)
 PERSON = (
     select(
-        Account.id, Account.fs_uniquifier, Account.name, Account.email, Account.is_operator, Account.locale, Account.zone,
-        Account.blocked_at, Account.deleted_at, Account.confirmed_at.label("account_confirmed_at"),
+        Account.id, Account.fs_uniquifier, Account.name, Account.email, Account.is_operator, Account.locale,
+        Account.zone, Account.blocked_at, Account.deleted_at, Account.confirmed_at.label("account_confirmed_at"),
         SignIn.id.label("sign_in_id"), SignIn.used_at, SignIn.created_at,
         Member.id.label("member_id"), Member.role, Member.confirmed_at, Member.disabled_at, Member.ended_at,
         Organization.id.label("organization_id"), Organization.name.label("organization_name"),
@@ -51,7 +51,7 @@ PERSON = (
 )  # fmt: skip
 
 
-class Person(UserMixin):
+class Person:
     """Who is signed in, as views and templates read it; to change the account, load `Account`."""
 
     __slots__ = (
@@ -59,20 +59,46 @@ class Person(UserMixin):
         "email", "ended_at", "fs_uniquifier", "id", "is_operator", "locale", "member_id", "name", "organization_id",
         "organization_name", "organization_zone", "role", "sign_in_id", "used_at", "zone",
     )  # fmt: skip
+    account_confirmed_at: datetime | None
+    activity: int | None
+    blocked_at: datetime | None
+    confirmed_at: datetime | None
+    created_at: datetime
+    deleted_at: datetime | None
+    disabled_at: datetime | None
+    email: str
+    ended_at: datetime | None
+    fs_uniquifier: str
+    id: int
+    is_operator: bool
+    locale: str | None
+    member_id: int | None
+    name: str
+    organization_id: int | None
+    organization_name: str | None
+    organization_zone: str | None
+    role: str | None
+    sign_in_id: int
+    used_at: datetime
+    zone: str
 
-    def __init__(self, row: Row[Any]) -> None:
+    # What Flask-Login and Flask-Security ask of whoever is signed in.
+    is_authenticated = True
+    is_anonymous = False
+    roles = ()
+
+    def __init__(self, row: Any) -> None:
         for name in self.__slots__:
             setattr(self, name, getattr(row, name))
 
-    @property
-    def active(self) -> bool:
-        """Whether the account may be signed in."""
-        return self.blocked_at is None and self.deleted_at is None and self.account_confirmed_at is not None
+    def get_id(self) -> str:
+        """What the session keeps."""
+        return self.fs_uniquifier
 
     @property
-    def roles(self) -> tuple[str, ...]:
-        """The operator is the only role that Flask-Security knows."""
-        return ("operator",) if self.is_operator else ()
+    def is_active(self) -> bool:
+        """Whether the account may be signed in."""
+        return self.blocked_at is None and self.deleted_at is None and self.account_confirmed_at is not None
 
     @property
     def state(self) -> str | None:
@@ -83,6 +109,13 @@ class Person(UserMixin):
     def may_administer(self) -> bool:
         """Whether Admin Space is his."""
         return self.role in (ADMINISTRATOR, CO_ADMINISTRATOR)
+
+    @property
+    def first_page(self) -> str:
+        """Where `/` leads."""
+        if self.is_operator:
+            return "/operator/keys"
+        return "/admin/products" if self.may_administer else "/products"
 
     @property
     def initials(self) -> str:
@@ -106,43 +139,51 @@ def init_app(app: Flask) -> None:
     app.login_manager.user_loader(load)  # type: ignore[attr-defined]
 
 
-def load(uniquifier: str) -> Person | Account | None:
+def load(uniquifier: str) -> Person | None:
     """The person of a session, or None when the session ended, aged, or the account may not sign in."""
     secret = session.get(SESSION_SECRET)
     if not secret:
         return None
     values = {"uniquifier": uniquifier, "secret_hash": SignIn.hashed(secret)}
     row = db.session.connection().execute(PERSON, values).first()
-    if row is None or _is_aged(row, now()):
-        return None
-    person = Person(row)
-    if not person.active:
+    if row is None or not (person := Person(row)).is_active or _is_aged(person, now()):
         return None
     set_request_attr("fs_authn_via", "session")
     set_request_attr("fs_paa", session.get("fs_paa", 0))
-    _note_use(row, now())
-    if request.blueprint == "security":  # the library's own views change the account
-        return db.session.get(Account, person.id)
+    _note_use(person, now())
     return person
 
 
-def _is_aged(row: Row[Any], at: datetime) -> bool:
-    return at - row.used_at > IDLE_AGE or at - row.created_at > LONGEST_AGE
+def _is_aged(person: Person, at: datetime) -> bool:
+    return at - person.used_at > IDLE_AGE or at - person.created_at > LONGEST_AGE
 
 
-def _note_use(row: Row[Any], at: datetime) -> None:
-    if at - row.used_at < USED_EVERY or request.method not in {"GET", "HEAD"}:
+def _note_use(person: Person, at: datetime) -> None:
+    if at - person.used_at < USED_EVERY or request.method not in {"GET", "HEAD"}:
         return
     with writing_apart() as connection:
-        connection.execute(update(SignIn).where(SignIn.id == row.sign_in_id).values(used_at=at))
+        connection.execute(update(SignIn).where(SignIn.id == person.sign_in_id).values(used_at=at))
 
 
-def me() -> Any:
+def me() -> Person:
     """The signed-in `Person`; anonymous visitors never reach a view that asks."""
-    return _current_user
+    return cast(Person, _current_user)
 
 
 def actor() -> Actor:
     """The signed-in person as the one who acts."""
     person = me()
     return Actor("operator" if person.is_operator else "person", person.id, request.remote_addr or "")
+
+
+BROWSERS = {"Edg": "Edge", "OPR": "Opera", "Firefox": "Firefox", "Chrome": "Chrome", "Safari": "Safari"}
+SYSTEMS = {"Android": "Android", "iPhone": "iPhone", "iPad": "iPad", "Windows": "Windows", "Mac OS": "macOS",
+           "CrOS": "ChromeOS", "Linux": "Linux"}  # fmt: skip
+
+
+def device_of(user_agent: str) -> str:
+    """A browser and its system in the words of the person who uses it; others as they name themselves."""
+    browser = next((name for sign, name in BROWSERS.items() if f"{sign}/" in user_agent), "")
+    system = next((name for sign, name in SYSTEMS.items() if sign in user_agent), "")
+    named = " · ".join(filter(None, (browser, system)))
+    return named or "".join(c if c.isprintable() else " " for c in user_agent[:200]).strip()

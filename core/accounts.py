@@ -1,0 +1,170 @@
+"""Accounts: Flask-Security with our own table, and how a session begins, ends and is asked for again.
+
+Flask-Security brings the hashing of passwords, Flask-Login the session; the pages are our own
+(`blueprints/accounts.py`), because the library's confirm by GET, commit letters apart, and bind no link to a row.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+import flask_login
+from flask import Flask, Response, g, jsonify, make_response, redirect, request, request_started, session
+from flask_babel import gettext as _
+from flask_security import RoleMixin, Security, UserDatastore
+from flask_security.utils import set_request_attr
+
+from core import passwords
+from core.dates import now
+from core.db import SAFE_METHODS, Mode, db
+from core.htmx import htmx, vary
+from core.people import SESSION_SECRET, device_of, me
+from core.settings import Settings
+from models import Account, SignIn
+
+SIGN_IN = "/login"
+FRESH = timedelta(minutes=10)
+
+#: Blueprints and views that hash a password: on SQLite they take the one writer's place only when they write.
+HASHING = frozenset({"accounts", "account_links", "profile", "invitations.sign_up"})
+
+
+class NoRole(RoleMixin):
+    """Flask-Security wants a role model; the portal has one role, `Account.is_operator`, and no table of them."""
+
+
+class AccountDatastore(UserDatastore):
+    """Where Flask-Security finds accounts, however the address is spelled."""
+
+    def __init__(self) -> None:
+        super().__init__(Account, NoRole)
+
+    def find_user(self, case_insensitive: bool = False, **kwargs: Any) -> Account | None:
+        """The account with this address or uniquifier."""
+        if "email" in kwargs:
+            return Account.by_email(db.session, kwargs["email"])
+        return db.session.query(Account).filter_by(**kwargs).one_or_none()
+
+    def put(self, model: Any) -> Any:
+        """Keep a new or changed row."""
+        db.session.add(model)
+        return model
+
+    def delete(self, model: Any) -> None:
+        """Remove a row."""
+        db.session.delete(model)
+
+    def commit(self) -> None:
+        """End the transaction."""
+        db.session.commit()
+
+
+def init_app(app: Flask, settings: Settings) -> None:
+    """Set Flask-Security up: argon2 without a secret of ours, no views, no tokens, no roles."""
+    app.config.update(
+        SECURITY_PASSWORD_HASH="argon2",  # noqa: S106  # the name of the method
+        SECURITY_PASSWORD_SINGLE_HASH=True,  # no key of ours in it: SECRET_KEY can be changed
+        SECURITY_PASSWORD_SCHEMES=["argon2"],
+        SECURITY_PASSWORD_HASH_PASSLIB_OPTIONS=passwords.COST,
+        SECURITY_FRESHNESS=FRESH,
+        SECURITY_CLI_USERS_NAME=None,
+        SECURITY_CLI_ROLES_NAME=None,
+    )
+    security = Security(app, AccountDatastore(), register_blueprint=False)
+    _drop_principal(app, security)
+    manager = security.login_manager
+    manager.session_protection = None  # a session is a row; an address that changes on the way does not end it
+    manager._request_callback = None  # nobody signs in by a token in an address or header
+    manager.unauthorized_handler(ask_to_sign_in)
+    request_started.connect(_hash_before_writing, app, weak=False)
+
+
+def _drop_principal(app: Flask, security: Any) -> None:
+    # It would load the person for every request, static files included, for roles that nobody has.
+    ours = security.principal._on_before_request
+    app.before_request_funcs[None] = [each for each in app.before_request_funcs[None] if each != ours]
+
+
+def _hash_before_writing(_app: Flask, **_more: Any) -> None:
+    if request.method not in SAFE_METHODS and not HASHING.isdisjoint({request.blueprint, request.endpoint}):
+        g.transaction_mode = Mode.LATE
+
+
+def begin_writing() -> None:
+    """End what was read while a password was hashed; from here on the request writes, alone."""
+    db.session.rollback()
+    g.transaction_mode = Mode.WRITE
+
+
+def locked(account_id: int) -> Account | None:
+    """The account as it is now, locked against a second request, after `begin_writing`."""
+    return db.session.get(Account, account_id, with_for_update=True, populate_existing=True)
+
+
+def sign_in(account: Account) -> None:
+    """Begin a session: a row, its secret in a new cookie, nothing kept of the session before. The caller commits."""
+    end_session()
+    _row, secret = SignIn.start(account, device_of(request.user_agent.string), request.remote_addr or "", now())
+    session.clear()
+    g.pop("csrf_token", None)
+    flask_login.login_user(account, force=True)
+    session[SESSION_SECRET] = secret
+    session["fs_paa"] = now().timestamp()  # when the password was asked for, as Flask-Security keeps it
+    set_request_attr("fs_authn_via", "session")
+
+
+def sign_out() -> None:
+    """End the session; a copy of its cookie opens nothing. The caller commits."""
+    end_session()
+    flask_login.logout_user()
+    session.clear()
+    g.pop("csrf_token", None)
+
+
+def end_session() -> None:
+    """End the row of the session that the request came with, if any."""
+    if secret := session.get(SESSION_SECRET):
+        SignIn.end(db.session, secret, now())
+
+
+def ask_to_sign_in() -> Response:
+    """What a visitor without a session gets at a private address, and way back to it."""
+    if request.path.startswith("/api/"):
+        return make_response(jsonify(status=401, detail=_("Sign in first.")), 401)
+    if htmx:
+        response = make_response("", 401)
+        response.headers["HX-Redirect"] = sign_in_address(htmx.current_url)
+        return vary(response)
+    back = request.full_path if request.method in SAFE_METHODS else request.referrer
+    return vary(make_response(redirect(sign_in_address(back), 303)))
+
+
+def sign_in_address(back: str | None) -> str:
+    """The sign-in page that leads back to an address of this site."""
+    path = local(back)
+    return f"{SIGN_IN}?{urlencode({'next': path}, safe='/')}" if path and path != "/" else SIGN_IN
+
+
+def local(address: str | None) -> str | None:
+    """The path and query of an address of this site; None for every other and for what is no address.
+
+    Browsers take a backslash for a slash and drop control characters, so neither may be in it.
+    """
+    if not address or len(address) > 2000 or "\\" in address or not address.isprintable():
+        return None
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return None
+    if (parts.scheme or parts.netloc) and (parts.scheme not in {"http", "https"} or parts.netloc != request.host):
+        return None
+    if not parts.path.startswith("/") or parts.path.startswith("//") or parts.path in {SIGN_IN, "/logout"}:
+        return None
+    return parts.path + (f"?{parts.query}" if parts.query else "")
+
+
+def other_sign_ins_end(account: Account) -> int:
+    """End every session of the account but this one; returns how many."""
+    return account.end_sign_ins(now(), except_id=me().sign_in_id)
