@@ -1,0 +1,120 @@
+"""Limits that hold over all processes and restarts: how often somebody may do something, counted in the database.
+
+In a view, before anything is loaded or locked:
+
+    limits.count("key", f"account {me().id}")        # raises TooMany: 429, Retry-After, and a sentence
+
+It commits at once, whatever becomes of the request; so a refused or failed attempt counts, and no lock is held on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from flask_babel import lazy_gettext as _l
+from sqlalchemy import String, case, delete, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from core.dates import now
+from core.db import Base, Instant, db
+from core.errors import TooMany
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """So many in so long, and what is said beyond."""
+
+    most: int
+    window: timedelta
+    sentence: Any
+
+
+MINUTES_15, HOUR, DAY = timedelta(minutes=15), timedelta(hours=1), timedelta(days=1)
+WAIT = _l("Too many attempts. Wait a moment, then try again.")
+
+RULES = {
+    # Wrong passwords; a right one is given back. The owner's usual addresses count apart from strangers'.
+    "sign-in": Rule(10, MINUTES_15, _l("Too many wrong passwords. Wait a quarter of an hour, or reset the password.")),
+    "sign-in-address": Rule(60, HOUR, _l("Too many wrong passwords from here. Try again later.")),
+    "password": Rule(10, MINUTES_15, _l("Too many wrong passwords. Try again in a quarter of an hour.")),
+    "register": Rule(60, HOUR, _l("Too many accounts were asked for from here. Try again later.")),
+    "reset": Rule(5, HOUR, _l("Enough letters were asked for. Look for them, also among what was sorted out as spam.")),
+    "reset-address": Rule(60, HOUR, WAIT),
+    "key": Rule(60, HOUR, _l("Too many permission keys were entered. Try again later.")),
+    "key-address": Rule(60, HOUR, _l("Too many permission keys were entered from here. Try again later.")),
+    "invitation": Rule(500, DAY, _l("An organization invites at most 500 people a day. Invite the others tomorrow.")),
+    "letter": Rule(5, DAY, _l("This address got enough letters for today. Try again tomorrow.")),
+}
+
+
+class LimitWindow(Base):
+    """How often a rule was used by a subject since its window began."""
+
+    __tablename__ = "limit_window"
+
+    rule: Mapped[str] = mapped_column(String(20), primary_key=True)
+    subject: Mapped[str] = mapped_column(String(64), primary_key=True)
+    count: Mapped[int]
+    ends_at: Mapped[datetime] = mapped_column(Instant, index=True)
+
+
+def count(rule: str, subject: str, amount: int = 1) -> None:
+    """Count it and commit; to be called before the request changes or locks anything.
+
+    `subject` is whoever is limited: an address, `account 7`, `organization 3`, a recipient. `amount` may be many, as
+    for a pasted list; a list that does not fit as a whole is refused as a whole.
+
+    :raise TooMany: with `retry_after` in seconds; what was refused is not counted.
+    """
+    if db.session.new or db.session.dirty or db.session.deleted:
+        raise RuntimeError("count before anything is changed: counting commits")
+    at = now()
+    used, ends_at = db.session.execute(_counting(db.session, rule, subject, amount, at)).one()
+    if used > RULES[rule].most:
+        db.session.rollback()
+        raise TooMany(RULES[rule].sentence, retry_after=max(1, round((ends_at - at).total_seconds())))
+    db.session.commit()
+
+
+def give_back(rule: str, subject: str, amount: int = 1) -> None:
+    """Count less, as for a right password; in the caller's transaction."""
+    where = (LimitWindow.rule == rule) & (LimitWindow.subject == hidden(subject)) & (LimitWindow.count >= amount)
+    _run(update(LimitWindow).where(where).values(count=LimitWindow.count - amount))
+
+
+def forget(rule: str, subject: str) -> None:
+    """Begin anew, as after a reset of the password; in the caller's transaction."""
+    _run(delete(LimitWindow).where(LimitWindow.rule == rule, LimitWindow.subject == hidden(subject)))
+
+
+def sweep(session: Session, at: datetime) -> None:
+    """Remove the windows that are over; the worker's, now and then."""
+    session.execute(delete(LimitWindow).where(LimitWindow.ends_at <= at))
+
+
+def hidden(subject: str) -> str:
+    """What the table keeps of a subject: addresses of people have no business in it."""
+    return hashlib.sha256(subject.encode()).hexdigest()
+
+
+def _run(statement: Any) -> None:
+    db.session.execute(statement.execution_options(synchronize_session=False))
+
+
+def _counting(session: Session, rule: str, subject: str, amount: int, at: datetime) -> Any:
+    """One statement, so that of many requests at one time none is missed."""
+    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    fresh = {"rule": rule, "subject": hidden(subject), "count": amount, "ends_at": at + RULES[rule].window}
+    is_over = LimitWindow.ends_at <= at
+    statement = insert(LimitWindow).values(fresh)
+    return statement.on_conflict_do_update(
+        index_elements=[LimitWindow.rule, LimitWindow.subject],
+        set_={
+            "count": case((is_over, amount), else_=LimitWindow.count + amount),
+            "ends_at": case((is_over, statement.excluded.ends_at), else_=LimitWindow.ends_at),
+        },
+    ).returning(LimitWindow.count, LimitWindow.ends_at)
