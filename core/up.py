@@ -35,7 +35,7 @@ class Child:
         """Start it in a session of its own, so that Ctrl-C reaches the parent alone."""
         self.born = time.monotonic()
         self.process = subprocess.Popen(
-            self.command, env=self.environ, start_new_session=True, preexec_fn=_end_with(os.getpid())
+            self.command, env=self.environ, start_new_session=True, preexec_fn=end_with(os.getpid())
         )
 
     def ended(self) -> int | None:
@@ -127,7 +127,7 @@ def _stop(children: Sequence[Child], grace: float) -> None:
         child.kill()
 
 
-def _end_with(parent: int) -> Callable[[], None]:
+def end_with(parent: int) -> Callable[[], None]:
     """What a child does before it begins: ask to be stopped when its parent is killed, where Linux allows."""
     if not sys.platform.startswith("linux"):
         return lambda: None

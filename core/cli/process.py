@@ -3,6 +3,8 @@
 import errno
 import http.client
 import logging.config
+import os
+import signal
 import socket
 import sys
 from collections.abc import Callable
@@ -101,8 +103,14 @@ def test_message(settings: Settings, address: str) -> EmailMessage:
 
 def apart(work: Callable[[Settings], str], settings: Settings) -> str:
     """Do the work in a process that ends: what it imports would stay in the parent's memory as long as it serves."""
-    with ProcessPoolExecutor(1, get_context("fork")) as pool:
+    with ProcessPoolExecutor(1, get_context("fork"), end_together, (os.getpid(),)) as pool:
         return pool.submit(work, settings).result()
+
+
+def end_together(parent: int) -> None:
+    """In the process apart: end at Ctrl-C without a word, and when the parent is killed."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    up.end_with(parent)()
 
 
 def begin(settings: Settings) -> str:
