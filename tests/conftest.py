@@ -22,6 +22,7 @@ from tests.browser import browser_type_launch_args, page  # noqa: F401  # fixtur
 from tests.cast import Cast
 from tests.clients import Client, sign_in
 from tests.databases import POSTGRESQL, SQLITE, Database, Files, Server, Source, environ
+from tests.kestrel import Kestrel
 from tests.servers import free_port, serving
 
 KINDS = {SQLITE: Files, POSTGRESQL: Server}
@@ -94,6 +95,12 @@ def session(bare_app: Flask) -> Iterator[Session]:
     """The database session of an application context."""
     with bare_app.app_context():
         yield db.session
+
+
+@pytest.fixture
+def kestrel(session: Session, cast: Cast) -> Kestrel:
+    """Kestrel Works and its people as rows: for tests of the rules."""
+    return Kestrel(session, cast)
 
 
 @pytest.fixture
