@@ -17,7 +17,7 @@ RESTYLED = {
     "btn", "btn-danger", "btn-primary", "btn-sm", "card", "card-body", "form-check-input", "form-control", "form-hint",
     "form-label", "form-select", "is-invalid", "table", "visually-hidden",
 }  # fmt: skip
-#: Classes that only htmx or app.js give, or that name nothing but a part of a longer class.
+#: Beginnings of longer classes.
 WITHOUT_A_RULE = {"i-", "face-", "msg-", "state-"}
 FORBIDDEN = re.compile(r"\sstyle=|\|\s*safe\b|hx-on|\bjs:|<script(?! src=\"\{\{ asset\()|javascript:", re.I)
 KILOBYTE = 1024
