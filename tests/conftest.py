@@ -134,7 +134,7 @@ def app(settings: Settings) -> Iterator[Flask]:
 def make_hashing_cheap(app: Flask) -> None:
     """Argon2 with the smallest cost: a test is no attack."""
     context = app.extensions["security"].pwd_context
-    context.update(argon2__rounds=1, argon2__memory_cost=8, argon2__parallelism=1)
+    context.update(argon2__time_cost=1, argon2__memory_cost=8, argon2__parallelism=1)
 
 
 @pytest.fixture
