@@ -116,7 +116,7 @@ class Account(Base, UserMixin):
     address: Mapped[str] = mapped_column(String(500), default="", server_default="")
     phone: Mapped[str] = mapped_column(String(50), default="", server_default="")
     wanted_email: Mapped[str | None] = mapped_column(String(254))  # asked for, not confirmed yet
-    nonce: Mapped[str | None] = mapped_column(String(32))  # of the confirmation or the change of address under way
+    nonce: Mapped[str | None] = mapped_column(String(32))  # what the links in letters are bound to, until one is used
 
     @staticmethod
     def by_email(session: Session, email: str) -> Account | None:
@@ -124,7 +124,7 @@ class Account(Base, UserMixin):
         return session.scalars(select(Account).where(Account.email_key == addresses.key(email))).one_or_none()
 
     @classmethod
-    def sign_up(cls, session: Session, name: str, email: str, hashed: str, now: datetime) -> Account | None:
+    def sign_up(cls, session: Session, name: str, email: str, hashed: str | None, now: datetime) -> Account | None:
         """An account whose address is to be confirmed, in place of one that never was; None when the address is taken.
 
         :raise BadInput: for a name or an address that cannot be.
@@ -140,6 +140,21 @@ class Account(Base, UserMixin):
         account.password, account.created_at, account.nonce = hashed, now, secrets.token_urlsafe(16)
         return flushed(account)
 
+    @classmethod
+    def create_confirmed(
+        cls, session: Session, email: str, name: str, hashed: str | None, is_operator: bool, by: Actor, now: datetime
+    ) -> Account:
+        """An account that the vendor vouches for.
+
+        :raise BadInput: when the address has an account, or is none.
+        """
+        account = cls.sign_up(session, name, email, hashed, now)
+        if account is None:
+            raise BadInput(_l("There is an account with this address already."), field="email")
+        account.is_operator = is_operator
+        account.confirm(by, now)
+        return account
+
     @property
     def active(self) -> bool:  # type: ignore[override]  # the name that Flask-Security asks for
         """Whether the account may sign in at all."""
@@ -154,11 +169,6 @@ class Account(Base, UserMixin):
     def roles(self) -> tuple[()]:  # type: ignore[override]
         """What Flask-Security calls roles: none; the operator is a column, organizations have roles of their own."""
         return ()
-
-    @property
-    def reset_nonce(self) -> str:
-        """What a link to set a new password is bound to: it dies with the password, the address, and its own use."""
-        return hashlib.sha256(f"{self.password}|{self.email_key}|{self.fs_uniquifier}".encode()).hexdigest()[:32]
 
     @property
     def membership(self) -> Member | None:
@@ -192,16 +202,30 @@ class Account(Base, UserMixin):
         session_of(self).flush()
 
     def set_password(self, hashed: str, by: Actor, now: datetime) -> None:
-        """Take a new password; links to set another one die."""
-        self.password = hashed
+        """Take a new password; links in letters die."""
+        self.password, self.nonce = hashed, None
         record(session_of(self), None, by, "account.password", self, now)
 
     def recover(self, hashed: str, by: Actor, now: datetime) -> None:
         """Whoever reads the account's mail takes it back: nothing that somebody else may have begun survives."""
         self.end_sign_ins(now)
-        self.wanted_email = self.nonce = None
+        self.wanted_email = None
         self.confirm(by, now)
         self.set_password(hashed, by, now)
+
+    def take_over(self, name: str, hashed: str, by: Actor, now: datetime) -> None:
+        """Give an account that nobody confirmed to the owner of its address; of whoever began it nothing stays.
+
+        :raise RuleBroken: when it is confirmed, so somebody's, or blocked.
+        """
+        if self.is_confirmed:
+            raise RuleBroken(_l("This account is in use."))
+        if not self.active:
+            raise RuleBroken(_l("This account is blocked. Contact the vendor."))
+        self.name, self.fs_uniquifier = line(name, field="name"), secrets.token_hex(16)
+        self.title = self.company = self.address = self.phone = ""
+        self.locale, self.zone = None, "UTC"
+        self.recover(hashed, by, now)
 
     def want_email(self, email: str) -> str:
         """Remember the address that is to be confirmed, and return it; a link to an earlier one dies.
@@ -226,6 +250,22 @@ class Account(Base, UserMixin):
             owner.disown()  # the address was never proved to be its
         self.email, self.email_key, self.wanted_email, self.nonce = email, addresses.key(email), None, None
         record(session_of(self), None, by, "account.email", self, now)
+
+    def edit(self, profile: dict[str, str], by: Actor, now: datetime) -> None:
+        """Change the contact information; a new time zone moves the instants of the person's own licenses.
+
+        :raise BadInput: for a name, a length or a zone that cannot be.
+        """
+        checked = checked_contact(profile)
+        changed = [name for name, value in checked.items() if getattr(self, name) != value]
+        for name in changed:
+            setattr(self, name, checked[name])
+        if "zone" in changed:
+            for key in session_of(self).scalars(select(PermissionKey).where(PermissionKey.account_id == self.id)):
+                for each in key.licenses:
+                    each.set_instants(self.zone)
+        if changed:
+            record(session_of(self), None, by, "account.edit", self, now, after=sorted(changed))
 
     def block(self, by: Actor, now: datetime) -> None:
         """Stop every sign-in; membership and permissions stay as they are."""
@@ -287,6 +327,25 @@ class SignIn(Base):
         """End the sign-in with this secret."""
         mine = (cls.secret_hash == cls.hashed(secret)) & cls.ended_at.is_(None)
         session.execute(update(cls).where(mine).values(ended_at=now).execution_options(synchronize_session=False))
+
+
+def checked_contact(profile: dict[str, str]) -> dict[str, str | None]:
+    """A person's contact information, cleaned: title, name, company, address, phone, locale, zone.
+
+    :raise BadInput: for a name, a length or a zone that cannot be.
+    """
+    zone = profile.get("zone") or "UTC"
+    if not is_zone(zone):
+        raise BadInput(_l("There is no time zone of this name."), field="zone")
+    return {
+        "title": line(profile.get("title"), field="title", required=False, longest=50),
+        "name": line(profile.get("name"), field="name"),
+        "company": line(profile.get("company"), field="company", required=False),
+        "address": line(profile.get("address"), field="address", required=False, longest=500),
+        "phone": line(profile.get("phone"), field="phone", required=False, longest=50),
+        "locale": line(profile.get("locale"), field="locale", required=False, longest=20) or None,
+        "zone": zone,
+    }
 
 
 def checked_email(text: str) -> str:
@@ -938,6 +997,17 @@ class Member(Base):
         self._must_be_pending()
         self.nonce, self.invited_at, self.invited_by = secrets.token_hex(16), now, me.id
         record(session_of(self), self.organization_id, by, "member.resend", self, now)
+
+    def hand_out_link(self, by: Actor, now: datetime) -> str:
+        """The nonce of a link that reaches the person by another way than mail; that it was asked for is recorded.
+
+        :raise RuleBroken: when the link would be dead.
+        """
+        self._must_be_pending()
+        if self.nonce is None or invitation_expired(self, now):
+            raise RuleBroken(_l("This link has expired. Resend makes a new one."))
+        record(session_of(self), self.organization_id, by, "member.link", self, now)
+        return self.nonce
 
     def withdraw(self, by: Actor, now: datetime) -> None:
         """Take the invitation back; its link is dead."""

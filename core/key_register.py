@@ -116,8 +116,9 @@ def _state(state: str) -> list[ColumnElement[bool]]:
         License.key_id == PermissionKey.id, or_(License.end_on.is_(None), License.end_on >= now().date())
     )
     alive, redeemed = PermissionKey.revoked_at.is_(None), PermissionKey.redeemed_at.is_not(None)
-    return {
+    conditions: dict[str, list[ColumnElement[bool]]] = {
         "issued": [alive, ~redeemed, running],
         "redeemed": [alive, redeemed],
         "ended": [or_(~alive, and_(~redeemed, ~running))],
-    }.get(state, [])
+    }
+    return conditions.get(state, [])

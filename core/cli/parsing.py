@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date
 from typing import Any
 
 import click
 from sqlalchemy import select
 
-from core import keys
+from core import keys, passwords
 from core.dates import LicenseType
-from core.db import db
+from core.db import Mode, db, transaction_mode
 from core.errors import BadInput
 from models import Account, Item, Organization, PermissionKey, Product
 
 
-class Day(click.ParamType):
+class Day(click.ParamType[date]):
     """An ISO date such as 2027-03-31."""
 
     name = "DATE"
@@ -64,6 +65,13 @@ def find_key(text: str) -> PermissionKey:
         return PermissionKey.known(db.session, keys.parse(text))
     except keys.KeyTextError as error:
         raise BadInput(error) from None
+
+
+def checked_hash(password: str, about: Iterable[str]) -> str:
+    """What is kept of a password, unless it is too easy to guess; hashed before anything is written."""
+    passwords.check(password, about)
+    with transaction_mode(Mode.LATE):
+        return passwords.hashed(password)
 
 
 def find_account(email: str) -> Account:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import click
@@ -10,10 +11,10 @@ from sqlalchemy import func, select
 from core import mail
 from core.activity import COMMAND
 from core.cli.office import office, plain, sealer, show
-from core.cli.parsing import DAY, find_account, find_key, find_organization, parse_item
+from core.cli.parsing import DAY, checked_hash, find_account, find_key, find_organization, parse_item
 from core.dates import now
 from core.db import db
-from models import ADMINISTRATOR, License, Member, Organization, PermissionKey, Product
+from models import ADMINISTRATOR, Account, License, Member, Organization, PermissionKey, Product
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -30,14 +31,13 @@ def users() -> None:
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
 def create_user(email: str, name: str, operator: bool, password_stdin: bool) -> None:
     """Create an account whose address counts as confirmed."""
-    password = click.get_text_stream("stdin").readline().rstrip("\r\n") if password_stdin else None
-    with office() as settings:
-        from core import accounts
-
-        account = accounts.create_confirmed(settings, email, name, password, is_operator=operator, by=COMMAND)
+    password = sys.stdin.readline().rstrip("\r\n") if password_stdin else None
+    with office(pages=True) as settings:
+        hashed = checked_hash(password, (name, email)) if password is not None else None
+        account = Account.create_confirmed(db.session, email, name or email, hashed, operator, COMMAND, now())
         db.session.commit()
-        click.echo(f"{plain(account.email)} can sign in." if password else f"{plain(account.email)} has an account.")
-        if password is None:
+        click.echo(f"{plain(account.email)} has an account.")
+        if hashed is None:
             click.echo(f"It has no password yet; one is set at {settings.base_url}/reset.", err=True)
 
 
@@ -48,6 +48,7 @@ def block_user(email: str) -> None:
     with office():
         account = find_account(email)
         account.block(COMMAND, now())
+        mail.blocked(account)
         db.session.commit()
         click.echo(f"{plain(account.email)} is blocked.")
 
@@ -59,6 +60,7 @@ def unblock_user(email: str) -> None:
     with office():
         account = find_account(email)
         account.unblock(COMMAND, now())
+        mail.unblocked(account)
         db.session.commit()
         click.echo(f"{plain(account.email)} can sign in again.")
 
