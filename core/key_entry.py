@@ -1,10 +1,10 @@
-"""What somebody typed or pasted as permission keys: one answer per key. Reads only; whoever calls redeems."""
+"""What somebody typed or pasted as permission keys: one answer per key; `read` changes nothing, `redeem` consumes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, replace
+from datetime import date, datetime
 from typing import Any
 
 from babel.lists import format_list
@@ -30,11 +30,12 @@ class Entered:
     key: PermissionKey | None = None
     problem: RuleBroken | None = None
     is_owned: bool = False
+    is_added: bool = False
 
     @property
     def is_usable(self) -> bool:
         """Whether it can be redeemed now."""
-        return self.key is not None and self.problem is None and not self.is_owned
+        return self.key is not None and self.problem is None and not self.is_owned and not self.is_added
 
     @property
     def licenses(self) -> list[License]:
@@ -69,16 +70,40 @@ def count(by: Actor) -> None:
 
 
 def read(text: str, today: date, owner: Organization | Account | None = None) -> list[Entered]:
-    """What a field that has to hold keys holds: at least one entry; `owner` may have some of them already.
-
-    :raise BadInput: for more text or keys than anybody pastes.
-    """
+    """What a field that has to hold keys holds: at least one entry; `owner` may have some of them already."""
     if len(text) > MOST_CHARACTERS:
-        raise BadInput(_("This is more text than the portal reads at once. Paste the keys only."), field=FIELD)
+        return [_unread(text, _("This is more text than the portal reads at once. Paste the keys only."))]
     found = keys.read_field(text)
     if len(found) > MOST_KEYS:
-        raise BadInput(_("At most %(most)s keys at once.", most=MOST_KEYS), field=FIELD)
+        return [_unread(text, _("At most %(most)s keys at once.", most=MOST_KEYS))]
     return [_entered(each, today, owner) for each in found]
+
+
+def redeem(
+    entries: Sequence[Entered], owner: Organization | Account, by: Actor, now: datetime, today: date
+) -> list[Entered]:
+    """Make licenses of every key that is usable, each wholly or not at all; the others stay as they are."""
+    # In one order for everybody: two pastes with the same keys must not wait for each other.
+    done = {each.key.id: _redeemed(each, owner, by, now, today) for each in _by_id(entries) if each.key is not None}
+    return [done[each.key.id] if each.key is not None else each for each in entries]
+
+
+def _by_id(entries: Iterable[Entered]) -> list[Entered]:
+    return sorted(entries, key=lambda each: each.key.id if each.key is not None else 0)
+
+
+def _redeemed(entered: Entered, owner: Organization | Account, by: Actor, now: datetime, today: date) -> Entered:
+    if entered.key is None or not entered.is_usable:
+        return entered
+    try:
+        entered.key.redeem(owner, by, now, today)
+    except RuleBroken as refused:
+        return replace(entered, problem=refused)
+    return replace(entered, is_added=True)
+
+
+def _unread(text: str, sentence: Any) -> Entered:
+    return Entered(text, problem=BadInput(sentence, field=FIELD))
 
 
 def _entered(found: keys.Found, today: date, owner: Organization | Account | None) -> Entered:

@@ -14,7 +14,6 @@ from sqlalchemy.orm import Session
 from core import key_entry, keys
 from core.activity import COMMAND
 from core.dates import now
-from core.errors import BadInput
 from core.key_entry import Entered
 from models import Account, Organization, PermissionKey
 from tests.cast import Cast
@@ -162,11 +161,42 @@ def test_reason_for_an_organization_is_said_in_words(desk: Desk, name: str, reas
     assert desk.key(name).needs_organization == bool(reason)
 
 
-def test_more_keys_than_anybody_pastes_are_refused(desk: Desk) -> None:
-    with pytest.raises(BadInput, match="At most 50 keys"):
-        desk.read("\n".join(keys.make() for _number in range(51)))
+def test_more_keys_than_anybody_pastes_are_refused_and_kept(desk: Desk) -> None:
+    pasted = "\n".join(keys.make() for _number in range(51))
+    entries = desk.read(pasted)
+    assert key_entry.status(entries) == 422
+    assert str(entries[0].problem) == "At most 50 keys at once."
+    assert key_entry.left_over(entries) == pasted
 
 
 def test_more_text_than_anybody_pastes_is_refused(desk: Desk) -> None:
-    with pytest.raises(BadInput, match="more text"):
-        desk.read("A" * 30_001)
+    status, sentence = desk.problem("A" * 30_001)
+    assert status == 422
+    assert sentence.startswith("This is more text")
+
+
+def test_redeeming_takes_the_good_ones_and_leaves_the_rest(desk: Desk) -> None:
+    alices = desk.session.get_one(Organization, desk.cast.organization_id)
+    unknown = keys.make()
+    entries = desk.read("\n".join([desk.cast.unused["shared"], unknown, desk.cast.unused["mixed"]]))
+    done = key_entry.redeem(entries, alices, COMMAND, now(), desk.today)
+    assert [each.is_added for each in done] == [True, False, True]
+    assert key_entry.left_over(done) == unknown
+    assert not any(each.is_usable for each in done)
+
+
+def test_key_taken_between_reading_and_redeeming_is_a_problem_of_its_own(desk: Desk) -> None:
+    alices = desk.session.get_one(Organization, desk.cast.organization_id)
+    entries = desk.read(f"{desk.cast.unused['shared']} {desk.cast.unused['only']}")
+    desk.key("shared").redeem(desk.session.get_one(Organization, desk.cast.other_id), COMMAND, now(), desk.today)
+    first, second = key_entry.redeem(entries, alices, COMMAND, now(), desk.today)
+    assert str(first.problem) == "This key is already in use. Contact your vendor."
+    assert second.is_added
+
+
+def test_person_cannot_redeem_what_is_for_an_organization(desk: Desk) -> None:
+    erin = desk.session.get_one(Account, desk.cast.erin.account_id)
+    (done,) = key_entry.redeem(desk.read(desk.cast.unused["floating"]), erin, COMMAND, now(), desk.today)
+    assert done.problem is not None
+    assert done.problem.status == 403
+    assert desk.key("floating").redeemed_at is None
