@@ -1,0 +1,214 @@
+"""Permissions: who may run what. One section a license, one check box a person; every tick is a POST of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+from flask import Blueprint, Response, flash, make_response, redirect, render_template, request
+from flask_babel import gettext as _
+from flask_babel import ngettext
+
+from core import sheet
+from core.answers import answer, refusal
+from core.dates import now
+from core.db import db
+from core.errors import RuleBroken
+from core.guard import Desk, admin_desk
+from core.htmx import htmx
+from core.refusals import HasAnother
+from core.sheet import Sheet, View
+from core.sheet_words import Offer, facts_of, given, present, taken
+from models import License, Member
+
+bp = Blueprint("permissions", __name__, url_prefix="/admin/permissions")
+HOME = "/admin/permissions"
+LONGEST_SEARCH = 200
+
+
+@bp.get("")
+def index() -> str:
+    """The sheet: everybody, a search, or one member."""
+    desk, view = admin_desk(), view_of(request.args)
+    member = desk.member(view.member) if view.member is not None else None
+    found = sheet.read(db.session, desk.organization.id, view, now())
+    context = {"view": view, "keep": fields_of(view), "sheet": found, "groups": present(found, view)}
+    if member is not None:
+        fits, rest = restorable(found)
+        return render_template("permissions/member.html", member=member, fits=fits, rest=rest, **context)
+    return render_template(
+        "permissions/index.html", tabs=tabs_of(view), next=found.after and address(view, after=found.after),
+        first=address(view, after=None), alone=not view.is_narrow and len(found.people) == 1, **context,
+    )  # fmt: skip
+
+
+@bp.post("/<int:license_id>")
+def save(license_id: int) -> Response:
+    """Apply all the ticks of one section, as a plain form sends them: what was changed on the page, and only that."""
+    desk, view = admin_desk(), view_of(request.form)
+    license = desk.license(license_id)
+    ticked, had = numbers(request.form.getlist("tick")), numbers(request.form.get("had", "").split())
+    count, refused = apply_ticks(desk, license, sorted(had - ticked), sorted(ticked - had))
+    db.session.commit()
+    if count:
+        flash(ngettext("%(num)s permission of %(product)s changed", "%(num)s permissions of %(product)s changed",
+                       count, product=license.product.name))  # fmt: skip
+    for each in refused.values():
+        flash(str(each.message), "error")
+    to = address(view) + f"#license-{license_id}"
+    if len(refused) == 1 and isinstance(next(iter(refused.values())), HasAnother):
+        to = address(view, f"/{license_id}/{next(iter(refused))}/move")
+    return make_response(redirect(to, 303))
+
+
+@bp.post("/<int:license_id>/<int:member_id>/give")
+def give(license_id: int, member_id: int) -> Response:
+    """Tick: give a seat, or reserve one."""
+
+    def act(desk: Desk, license: License, member: Member) -> Callable[..., str]:
+        license.give(member, desk.actor, now())
+        return given
+
+    return change(license_id, member_id, act)
+
+
+@bp.post("/<int:license_id>/<int:member_id>/take")
+def take(license_id: int, member_id: int) -> Response:
+    """Take the tick back; the seat is free at once."""
+
+    def act(desk: Desk, license: License, member: Member) -> Callable[..., str]:
+        license.take(member, desk.actor, now())
+        return taken
+
+    return change(license_id, member_id, act)
+
+
+@bp.get("/<int:license_id>/<int:member_id>/move")
+def move_ask(license_id: int, member_id: int) -> str:
+    """Ask whether the member's permission moves here from the license of the same product that he has."""
+    desk, view = admin_desk(), view_of(request.args)
+    license, member = desk.license(license_id), desk.member(member_id)
+    part = sheet.read(db.session, desk.organization.id, View(member=member.id), now(), license.product_id)
+    box = next(iter(part.lines[license_id].boxes), None)
+    return render_template(
+        "permissions/move.html", line=part.lines[license_id], member=member, back=address(view), keep=fields_of(view),
+        held=part.lines.get(box.other) if box and box.other else None, facts=facts_of,
+    )  # fmt: skip
+
+
+@bp.post("/<int:license_id>/<int:member_id>/move")
+def move(license_id: int, member_id: int) -> Response:
+    """Give a seat here in place of the one he has on another license of the product."""
+
+    def act(desk: Desk, license: License, member: Member) -> Callable[..., str]:
+        license.move(member, desk.actor, now())
+        return moved
+
+    return change(license_id, member_id, act)
+
+
+# ── one change, one answer ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def change(license_id: int, member_id: int, act: Callable[[Desk, License, Member], Callable[..., str]]) -> Response:
+    """Do one thing to one box and answer the licenses of that product, fresh, also when a rule refuses."""
+    desk, view = admin_desk(), view_of(request.form)
+    license = desk.license(license_id)
+    organization_id, product_id = desk.organization.id, license.product_id
+    back = address(view) + f"#license-{license_id}"
+    try:
+        member = desk.member(member_id)
+        says = act(desk, license, member)
+    except RuleBroken as refused:
+        db.session.rollback()
+        if isinstance(refused, HasAnother) and not htmx.wants_fragment:
+            back = address(view, f"/{license_id}/{member_id}/move")
+        offer = Offer(license_id, member_id, str(refused.message)) if isinstance(refused, HasAnother) else None
+        context = part_of(organization_id, product_id, view, license_id, member_id, offer)
+        return refusal("permissions/_sections.html", back, refused, **context)
+    context = part_of(organization_id, product_id, view, license_id, member_id)
+    db.session.commit()
+    said = says(context["sheet"].lines[license_id], member.shown_name)
+    return answer("permissions/_sections.html", back, said=said, fresh=member_id, **context)
+
+
+def part_of(
+    organization_id: int, product_id: int, view: View, license_id: int, member_id: int, offer: Offer | None = None
+) -> dict[str, Any]:
+    """What the fragment of one product needs."""
+    part = sheet.read(db.session, organization_id, view, now(), product_id, keep=member_id)
+    shown = present(part, view, license_id)
+    return {"group": shown[0] if shown else None, "sheet": part, "keep": fields_of(view), "offer": offer}
+
+
+def apply_ticks(desk: Desk, license: License, back: list[int], forth: list[int]) -> tuple[int, dict[int, RuleBroken]]:
+    """Take back first, then give; returns how many changed, and what did not fit, by member."""
+    refused: dict[int, RuleBroken] = {}
+    done = 0
+    for member_id in [*back, *forth]:
+        try:
+            member = desk.member(member_id)
+            if member_id in back:
+                done += license.take(member, desk.actor, now())
+            else:
+                license.give(member, desk.actor, now())
+                done += 1
+        except RuleBroken as broken:
+            refused[member_id] = broken
+    return done, refused
+
+
+def moved(line: sheet.Line, name: str) -> str:
+    """What happened, said aloud."""
+    return str(_("%(name)s moved to %(product)s %(facts)s", name=name, product=line.product, facts=facts_of(line)))
+
+
+def restorable(found: Sheet) -> tuple[list[str], list[str]]:
+    """What one member had before he was disabled: what would fit now, and what would not."""
+    fits: list[str] = []
+    rest: list[str] = []
+    for line in found.lines.values():
+        if line.suspended:
+            is_free = line.free > 0 and all(box.other is None for box in line.boxes)
+            (fits if is_free else rest).append(f"{line.product} {line.type.word}")
+    return fits, rest
+
+
+# ── what part of the sheet is looked at ──────────────────────────────────────────────────────────────────────────────
+
+
+def view_of(fields: Mapping[str, str]) -> View:
+    """The view that an address or a form carries; what makes no sense is left out."""
+    return View(
+        q=fields.get("q", "").strip()[:LONGEST_SEARCH], only=fields.get("only") == "1",
+        after=number(fields.get("after")), member=number(fields.get("member")),
+    )  # fmt: skip
+
+
+def fields_of(view: View, **changes: Any) -> dict[str, str]:
+    """The view as fields of a form or an address, only those that say something."""
+    fields = {"q": view.q, "only": "1" if view.only else "", "after": view.after, "member": view.member, **changes}
+    return {name: str(value) for name, value in fields.items() if value}
+
+
+def address(view: View, path: str = "", **changes: Any) -> str:
+    """The address of a view."""
+    query = urlencode(fields_of(view, **changes))
+    return HOME + path + (f"?{query}" if query else "")
+
+
+def tabs_of(view: View) -> list[tuple[str, str, None, bool]]:
+    """Everybody, or only those who have a permission."""
+    everybody, ticked = address(view, only="", after=None), address(view, only="1", after=None)
+    return [(everybody, _("All users"), None, not view.only), (ticked, _("Only ticked"), None, view.only)]
+
+
+def numbers(words: list[str]) -> set[int]:
+    """The ids among words."""
+    return {found for word in words if (found := number(word)) is not None}
+
+
+def number(word: str | None) -> int | None:
+    """An id, or None for anything else."""
+    return int(word) if word and word.isascii() and word.isdigit() and len(word) < 19 else None
