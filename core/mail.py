@@ -118,8 +118,7 @@ def license_changed(license: License, now: datetime | None = None) -> None:
 
 def confirm(account: Account, now: datetime | None = None) -> Outbox:
     """The link that confirms the address of a new account."""
-    account.nonce = account.nonce or secrets.token_urlsafe(16)  # kept when an earlier letter is still good
-    return _to_account(CONFIRM, account, now, supersedes=True)
+    return _to_account(CONFIRM, _with_nonce(account), now, supersedes=True)
 
 
 def already_registered(account: Account, now: datetime | None = None) -> Outbox:
@@ -129,7 +128,7 @@ def already_registered(account: Account, now: datetime | None = None) -> Outbox:
 
 def reset(account: Account, now: datetime | None = None) -> Outbox:
     """The link that sets a new password."""
-    return _to_account(RESET, account, now, supersedes=True)
+    return _to_account(RESET, _with_nonce(account), now, supersedes=True)
 
 
 def password_changed(account: Account, now: datetime | None = None) -> Outbox:
@@ -242,6 +241,12 @@ def _to_account(
         session_of(account), kind, recipient or account.email, locale_of(account), now or dates.now(),
         account_id=account.id, ids=ids, supersedes=supersedes,
     )  # fmt: skip
+
+
+def _with_nonce(account: Account) -> Account:
+    # CONFIRM, RESET and CHANGE_EMAIL links carry Account.nonce; one that no link has used yet stays good.
+    account.nonce = account.nonce or secrets.token_urlsafe(16)
+    return account
 
 
 def _organization(member: Member) -> Organization:
