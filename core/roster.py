@@ -1,0 +1,190 @@
+"""The list of users: pages by keyset, search, states and their counts, read as Core rows in one statement a page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from flask import current_app
+from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, func, or_, select
+from sqlalchemy.orm import Session, aliased
+
+from core.db import Instant
+from models import DISABLED, ENABLED, PENDING, Account, License, Member, Permission, PermissionKey
+
+PAGE = 50
+MOST_WORDS = 5
+MOST_CACHED = 1000  # organizations whose counts a process remembers
+LONGEST_SEARCH = 200
+STATES = (ENABLED, PENDING, DISABLED)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What part of the list is asked for: search words, one state, and the member after whom the page begins."""
+
+    q: str = ""
+    state: str = ""
+    after: int | None = None
+    before: int = 0  # how many were shown on the pages before; for the eye only
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether it leaves anybody out."""
+        return bool(self.q or self.state)
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many people a list has, by state."""
+
+    enabled: int
+    pending: int
+    disabled: int
+
+    @property
+    def all(self) -> int:
+        """Everybody."""
+        return self.enabled + self.pending + self.disabled
+
+    def of(self, state: str) -> int:
+        """How many are in one state; everybody without one."""
+        return int(getattr(self, state)) if state else self.all
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Rows of members in the order of their addresses, and whether more follow."""
+
+    found: Sequence[Row[Any]]
+    has_more: bool
+
+
+def read(session: Session, organization_id: int, wanted: Wanted, now: datetime, limit: int = PAGE) -> Page:
+    """The members who are asked for, one more than the page holds instead of a count."""
+    query = _matching(ROWS, organization_id, wanted.q).order_by(Member.email_key).limit(limit + 1)
+    if wanted.state:
+        query = query.where(_is_in(wanted.state))
+    if wanted.after is not None:
+        query = query.where(Member.email_key > address_of(organization_id, wanted.after))
+    found = session.connection().execute(query, {"now": now}).all()
+    return Page(found[:limit], len(found) > limit)
+
+
+def one(session: Session, organization_id: int, member_id: int, now: datetime) -> Row[Any] | None:
+    """One live member as the list shows him; None when he is gone."""
+    session.flush()
+    query = _matching(ROWS, organization_id, "").where(Member.id == member_id)
+    return session.connection().execute(query, {"now": now}).one_or_none()
+
+
+def count(session: Session, organization_id: int, q: str, version: int | None) -> Counts:
+    """How many match the search, by state; without a search remembered until the organization's next activity."""
+    if q or version is None:
+        return _count(session, organization_id, q)
+    remembered: dict[int, tuple[int, Counts]] = current_app.extensions.setdefault("roster", {})
+    known = remembered.get(organization_id)
+    if known is None or known[0] != version:
+        if len(remembered) >= MOST_CACHED:
+            remembered.clear()
+        known = remembered[organization_id] = (version, _count(session, organization_id, q))
+    return known[1]
+
+
+def _count(session: Session, organization_id: int, q: str) -> Counts:
+    filtered = [func.count().filter(_is_in(state)) for state in STATES]
+    query = select(*filtered).select_from(Member).outerjoin(Account, Account.id == Member.account_id)
+    if not q:
+        query = select(*filtered).select_from(Member)
+    enabled, pending, disabled = session.connection().execute(_matching(query, organization_id, q)).one()
+    return Counts(enabled, pending, disabled)
+
+
+def _matching(query: Select[*tuple[Any, ...]], organization_id: int, q: str) -> Select[*tuple[Any, ...]]:
+    return searched(query.where(Member.organization_id == organization_id, *Member.LIVE), q)
+
+
+def searched(query: Select[*tuple[Any, ...]], q: str) -> Select[*tuple[Any, ...]]:
+    """The query, for the members that every word of a search is found in."""
+    return query.where(*(_says(word) for word in q[:LONGEST_SEARCH].split()[:MOST_WORDS]))
+
+
+def _says(word: str) -> ColumnElement[bool]:
+    # SQLite folds ASCII only, so a word is looked for in the spellings that names have.
+    spellings = {word, word.lower(), word.upper(), word.title()}
+    return or_(
+        Member.email_key.contains(word.lower(), autoescape=True),
+        Member.email.icontains(word, autoescape=True),
+        Account.email.icontains(word, autoescape=True),
+        *(Account.name.icontains(spelling, autoescape=True) for spelling in sorted(spellings)),
+    )
+
+
+def _is_in(state: str) -> ColumnElement[bool]:
+    if state == PENDING:
+        return Member.confirmed_at.is_(None)
+    is_disabled = Member.disabled_at.is_not(None) if state == DISABLED else Member.disabled_at.is_(None)
+    return and_(Member.confirmed_at.is_not(None), is_disabled)
+
+
+def address_of(organization_id: int, member_id: int) -> Any:
+    """The address of the member after whom a page begins, as a subquery."""
+    # An ended row still says where the page began; another organization's says nothing.
+    other = aliased(Member)
+    query = select(other.email_key).where(other.id == member_id, other.organization_id == organization_id)
+    return query.scalar_subquery()
+
+
+def _rows() -> Select[*tuple[Any, ...]]:
+    """What a row needs, its permissions counted by index for the rows of the page only."""
+    return select(
+        Member.id, Member.email, Member.role, Member.invited_at, Member.confirmed_at, Member.disabled_at,
+        Member.ended_at, Account.name, Account.email.label("account_email"), Account.blocked_at,
+        _permissions(Permission.suspended_at.is_(None)).label("given"),
+        _permissions(Permission.suspended_at.is_not(None)).label("suspended"),
+        _restorable().label("restorable"),
+        _is_elsewhere().label("is_elsewhere"),
+    ).outerjoin(Account, Account.id == Member.account_id)  # fmt: skip
+
+
+def _permissions(condition: ColumnElement[bool]) -> Any:
+    query = select(func.count()).select_from(Permission).where(Permission.member_id == Member.id, condition)
+    return query.correlate(Member).scalar_subquery()
+
+
+def _restorable() -> Any:
+    """How many of the suspended permissions would fit now."""
+    held, same = aliased(Permission), aliased(License)
+    has_another = select(held.id).join(same, same.id == held.license_id)
+    has_another = has_another.where(
+        held.member_id == Member.id, held.suspended_at.is_(None), same.product_id == License.product_id
+    )
+    return (
+        select(func.count())
+        .select_from(Permission)
+        .join(License, License.id == Permission.license_id)
+        .join(PermissionKey, PermissionKey.id == License.key_id)
+        .where(
+            Permission.member_id == Member.id, Permission.suspended_at.is_not(None), License.reserved < License.seats,
+            PermissionKey.revoked_at.is_(None),
+            License.ends_at.is_(None) | (License.ends_at > bindparam("now", type_=Instant)),
+            ~has_another.correlate(Member, License).exists(),
+        )
+        .correlate(Member)
+        .scalar_subquery()
+    )  # fmt: skip
+
+
+def _is_elsewhere() -> ColumnElement[bool]:
+    """Whether somebody pending could not confirm now: a member of another organization, or an operator."""
+    invited, other = aliased(Account), aliased(Member)
+    query = select(invited.id).outerjoin(
+        other, and_(other.account_id == invited.id, other.confirmed_at.is_not(None), other.ended_at.is_(None))
+    )
+    query = query.where(invited.email_key == Member.email_key, other.id.is_not(None) | invited.is_operator)
+    return and_(Member.confirmed_at.is_(None), query.correlate(Member).exists())
+
+
+ROWS = _rows()  # built once: building it costs more than running it
