@@ -25,9 +25,7 @@ email_validator.SPECIAL_USE_DOMAIN_NAMES[:] = [
 
 # One piece of a list: a quoted name with its address, where commas separate nothing, or anything else.
 _BREAKS = ";,\t\r\n\v\f\x85\u2028\u2029；，、"
-_PIECE = re.compile(
-    rf'[ \xa0]*"(?:[^"\\\r\n]|\\[^\r\n])*"[ \xa0]*<[^<>{_BREAKS}]*>[^{_BREAKS}]*|[^{_BREAKS}]+'
-)
+_PIECE = re.compile(rf'[ \xa0]*"(?:[^"\\\r\n]|\\[^\r\n])*"[ \xa0]*<[^<>{_BREAKS}]*>[^{_BREAKS}]*|[^{_BREAKS}]+')
 _NAMED = re.compile(r"(?P<name>[^<>]*)<(?P<address>[^<>]*)>")
 _ESCAPED = re.compile(r"\\(.)")
 _LINE_BREAK = re.compile(r"[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]")
@@ -52,6 +50,11 @@ def split(text: str) -> list[Entry]:
         entry = _entry(typed)
         once.setdefault(entry.key, entry)
     return list(once.values())
+
+
+def count(text: str) -> int:
+    """Return how many different pieces a pasted list has, without looking whether they are addresses."""
+    return len({typed.lower() for typed in _pieces(text)})
 
 
 def _pieces(text: str) -> Iterator[str]:

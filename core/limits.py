@@ -10,6 +10,7 @@ It commits at once, whatever becomes of the request; so a refused or failed atte
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -73,11 +74,21 @@ def count(rule: str, subject: str, amount: int = 1) -> None:
     if db.session.new or db.session.dirty or db.session.deleted:
         raise RuntimeError("count before anything is changed: counting commits")
     at = now()
-    used, ends_at = db.session.execute(_counting(db.session, rule, subject, amount, at)).one()
+    ((_hidden, used, ends_at),) = db.session.execute(_counting(db.session, rule, [subject], amount, at))
     if used > RULES[rule].most:
         db.session.rollback()
         raise TooMany(RULES[rule].sentence, retry_after=max(1, round((ends_at - at).total_seconds())))
     db.session.commit()
+
+
+def count_each(rule: str, subjects: Collection[str]) -> set[str]:
+    """Count one for each of many and commit; returns those beyond their limit, whom the caller leaves out."""
+    if not subjects:
+        return set()
+    found = db.session.execute(_counting(db.session, rule, subjects, 1, now())).all()
+    db.session.commit()
+    beyond = {kept for kept, used, _ends_at in found if used > RULES[rule].most}
+    return {subject for subject in subjects if hidden(subject) in beyond}
 
 
 def give_back(rule: str, subject: str, amount: int = 1) -> None:
@@ -105,16 +116,17 @@ def _run(statement: Any) -> None:
     db.session.execute(statement.execution_options(synchronize_session=False))
 
 
-def _counting(session: Session, rule: str, subject: str, amount: int, at: datetime) -> Any:
+def _counting(session: Session, rule: str, subjects: Collection[str], amount: int, at: datetime) -> Any:
     """One statement, so that of many requests at one time none is missed."""
     insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    fresh = {"rule": rule, "subject": hidden(subject), "count": amount, "ends_at": at + RULES[rule].window}
+    fresh = {"rule": rule, "count": amount, "ends_at": at + RULES[rule].window}
     is_over = LimitWindow.ends_at <= at
-    statement = insert(LimitWindow).values(fresh)
+    # In one order, so that two lists with the same people do not wait for each other.
+    statement = insert(LimitWindow).values([{**fresh, "subject": each} for each in sorted(map(hidden, set(subjects)))])
     return statement.on_conflict_do_update(
         index_elements=[LimitWindow.rule, LimitWindow.subject],
         set_={
             "count": case((is_over, amount), else_=LimitWindow.count + amount),
             "ends_at": case((is_over, statement.excluded.ends_at), else_=LimitWindow.ends_at),
         },
-    ).returning(LimitWindow.count, LimitWindow.ends_at)
+    ).returning(LimitWindow.subject, LimitWindow.count, LimitWindow.ends_at)
