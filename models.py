@@ -155,6 +155,19 @@ class Account(Base, UserMixin):
         account.confirm(by, now)
         return account
 
+    @classmethod
+    def first_operator(cls, session: Session, name: str, email: str, hashed: str, now: datetime) -> Account:
+        """The operator that a new portal begins with; the link that he came by is proof enough of the address.
+
+        :raise RuleBroken: when the address has an account.
+        """
+        account = cls.sign_up(session, name, email, hashed, now)
+        if account is None:
+            raise RuleBroken(_l("An account has this address. Choose another one."), field="email")
+        account.is_operator = True
+        account.confirm(Actor("operator", account.id), now)
+        return account
+
     @property
     def active(self) -> bool:  # type: ignore[override]  # the name that Flask-Security asks for
         """Whether the account may sign in at all."""

@@ -23,6 +23,17 @@ def answer(fragment: str, to: str, *, said: Any = None, status: int = 200, **con
     return vary(make_response(redirect(to, 303)))
 
 
+def away(to: str, *, said: Any = None) -> Response:
+    """Another page, for htmx too, which would put it into the piece that it replaces."""
+    if said:
+        flash(str(said))
+    if not htmx.wants_fragment:
+        return vary(make_response(redirect(to, 303)))
+    response = make_response("")
+    response.headers["HX-Redirect"] = to
+    return vary(response)
+
+
 def refusal(fragment: str, to: str, refused: RuleBroken, **context: Any) -> Response:
     """A rule said no: the fresh piece and the sentence to htmx, a redirect that says it for a plain form."""
     db.session.rollback()

@@ -69,6 +69,13 @@ def clip(response: Response, text: str) -> Response:
     return response
 
 
+def fire(response: Response, event: str) -> Response:
+    """Have the browser tell the page that something changed: hx-trigger="<event> from:body" hears it."""
+    events = json.loads(response.headers.get("HX-Trigger", "{}"))
+    response.headers["HX-Trigger"] = json.dumps(events | {event: {"target": "body"}})
+    return response
+
+
 def refuse(response: Response) -> Response:
     """Have a refusal's fragment shown as a message, whatever element was to be replaced."""
     response.headers["HX-Retarget"] = "#live"
