@@ -240,14 +240,14 @@ class Account(Base, UserMixin):
         self.locale, self.zone = None, "UTC"
         self.recover(hashed, by, now)
 
-    def want_email(self, email: str) -> str:
+    def want_email(self, email: str, field: str = "email") -> str:
         """Remember the address that is to be confirmed, and return it; a link to an earlier one dies.
 
         :raise BadInput: when it is no address, or the account's own.
         """
-        email = checked_email(email)
+        email = checked_email(email, field)
         if email == self.email:
-            raise BadInput(_l("This is the address of this account already."), field="email")
+            raise BadInput(_l("This is the address of this account already."), field=field)
         self.wanted_email, self.nonce = email, secrets.token_urlsafe(16)
         return email
 
@@ -361,14 +361,14 @@ def checked_contact(profile: dict[str, str]) -> dict[str, str | None]:
     }
 
 
-def checked_email(text: str) -> str:
+def checked_email(text: str, field: str = "email") -> str:
     """An address as it was typed, without what stands around it.
 
     :raise BadInput: saying why it is none.
     """
     email = addresses.clean(text)
     if (why := addresses.problem(email)) is not None:
-        raise BadInput(_l("Not an address: %(why)s.", why=why), field="email")
+        raise BadInput(_l("Not an address: %(why)s.", why=why), field=field)
     return email
 
 
@@ -1109,14 +1109,21 @@ class Member(Base):
 
         :raise RuleBroken: for the administrator, who has to hand over first.
         """
+        self.check_may_leave()
+        freed = self._delete_permissions()
+        self._end("left", by, "member.leave", now)
+        return freed
+
+    def check_may_leave(self) -> None:
+        """Say why one cannot leave.
+
+        :raise RuleBroken: for the administrator, who has to hand over first.
+        """
         self._must_be_confirmed()
         if self.role == ADMINISTRATOR:
             raise RuleBroken(
                 _l("An organization needs an administrator. The vendor can make somebody else administrator.")
             )
-        freed = self._delete_permissions()
-        self._end("left", by, "member.leave", now)
-        return freed
 
     def make_co_administrator(self, replaces: int | None, by: Actor, me: Member, now: datetime) -> Member | None:
         """Make him the one co-administrator, in place of whom the form named; returns who was replaced.

@@ -13,22 +13,36 @@ from urllib.parse import urlencode, urlsplit
 import flask_login
 from flask import Flask, Response, g, jsonify, make_response, redirect, request, request_started, session
 from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
 from flask_security import RoleMixin, Security, UserDatastore
 from flask_security.utils import set_request_attr
+from sqlalchemy import select
 
-from core import passwords
+from core import addresses, limits, passwords
 from core.dates import now
 from core.db import SAFE_METHODS, Mode, db
+from core.errors import BadInput
 from core.htmx import htmx, vary
-from core.people import SESSION_SECRET, device_of, me
+from core.people import SESSION_SECRET, device_of
 from core.settings import Settings
 from models import Account, SignIn
 
 SIGN_IN = "/login"
 FRESH = timedelta(minutes=10)
+LATELY = timedelta(days=30)
 
-#: Blueprints and views that hash a password: on SQLite they take the one writer's place only when they write.
-HASHING = frozenset({"accounts", "account_links", "profile", "invitations.sign_up"})
+#: Views that hash a password: on SQLite they take the one writer's place only when they write (`begin_writing`).
+HASHING = frozenset(
+    {
+        "accounts.sign_in_submit",
+        "accounts.register_submit",
+        "account_links.reset_submit",
+        "account_links.setup_submit",
+        "profile.email_submit",
+        "profile.password_submit",
+        "invitations.sign_up",
+    }
+)
 
 
 class NoRole(RoleMixin):
@@ -88,8 +102,42 @@ def _drop_principal(app: Flask, security: Any) -> None:
 
 
 def _hash_before_writing(_app: Flask, **_more: Any) -> None:
-    if request.method not in SAFE_METHODS and not HASHING.isdisjoint({request.blueprint, request.endpoint}):
+    if request.endpoint in HASHING:
         g.transaction_mode = Mode.LATE
+
+
+def authenticated(email: str, password: str) -> Account:
+    """The account with this address and password, locked, after `begin_writing`.
+
+    :raise BadInput: one answer for a wrong password, an unknown address, and one that is not confirmed.
+    :raise TooMany: for either after too many wrong passwords; right ones do not count.
+    """
+    counted = _wrong_password_subjects(addresses.key(email))
+    for rule, subject in counted.items():
+        limits.count(rule, subject)
+    found = Account.by_email(db.session, email)
+    verified = found.password if found is not None else None
+    is_right = passwords.is_right(password, verified)
+    begin_writing()
+    account = locked(found.id) if found is not None and is_right else None
+    # What was verified may have changed while it was hashed; a reset must not be followed by an old password.
+    if account is None or account.password != verified or not account.is_confirmed:
+        raise BadInput(_l("Email and password do not match, or the address is not confirmed yet."))
+    for rule, subject in counted.items():
+        limits.give_back(rule, subject)
+    if not account.active:
+        db.session.commit()
+        raise BadInput(_l("This account is blocked. Contact the vendor."))
+    return account
+
+
+def _wrong_password_subjects(email_key: str) -> dict[str, str]:
+    """Who is counted by which rule: where the account was used lately counts apart, so that no stranger locks it."""
+    address = request.remote_addr or ""
+    lately = (SignIn.address == address) & (SignIn.created_at > now() - LATELY)
+    known = select(SignIn.id).join(Account, Account.id == SignIn.account_id).where(Account.email_key == email_key)
+    place = f" at {address}" if db.session.execute(known.where(lately).limit(1)).first() else ""
+    return {"sign-in": f"{email_key}{place}", "sign-in-address": address}
 
 
 def begin_writing() -> None:
@@ -113,6 +161,16 @@ def sign_in(account: Account) -> None:
     session[SESSION_SECRET] = secret
     session["fs_paa"] = now().timestamp()  # when the password was asked for, as Flask-Security keeps it
     set_request_attr("fs_authn_via", "session")
+
+
+def begin_anew(account: Account) -> int:
+    """End all sessions of the account and go on in a new one, so that a copy of the cookie is dead too.
+
+    Returns how many others ended. The caller commits.
+    """
+    ended = account.end_sign_ins(now())
+    sign_in(account)
+    return max(0, ended - 1)
 
 
 def sign_out() -> None:
@@ -163,8 +221,3 @@ def local(address: str | None) -> str | None:
     if not parts.path.startswith("/") or parts.path.startswith("//") or parts.path in {SIGN_IN, "/logout"}:
         return None
     return parts.path + (f"?{parts.query}" if parts.query else "")
-
-
-def other_sign_ins_end(account: Account) -> int:
-    """End every session of the account but this one; returns how many."""
-    return account.end_sign_ins(now(), except_id=me().sign_in_id)

@@ -1,0 +1,143 @@
+"""Profile: a person's own contact information, address, password and sessions."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, abort, current_app, flash, request
+from flask_babel import gettext as _
+from flask_babel import ngettext
+from sqlalchemy import func, select
+
+from core import accounts, limits, mail, passwords
+from core.account_forms import led_to, shown, typed
+from core.dates import now, zones
+from core.db import db
+from core.errors import BadInput, RuleBroken
+from core.languages import LANGUAGES
+from core.people import IDLE_AGE, LONGEST_AGE, actor, me
+from models import Account, SignIn, checked_email
+
+bp = Blueprint("profile", __name__, url_prefix="/profile")
+
+CONTACT = ("title", "name", "company", "address", "phone", "locale", "zone")
+NAMES_OF_LANGUAGES = {"en": "English"}
+
+
+@bp.get("")
+def page() -> Response:
+    """Everything about oneself, each part with its own form."""
+    return profile()
+
+
+@bp.post("")
+def contact_submit() -> Response:
+    """Change the contact information."""
+    try:
+        own_account().edit({name: typed(name) for name in CONTACT}, actor(), now())
+    except RuleBroken as refused:
+        return profile(refused, "contact")
+    db.session.commit()
+    flash(_("Contact information saved."))
+    return led_to("/profile")
+
+
+@bp.post("/email")
+def email_submit() -> Response:
+    """Send a link to the new address and a notice to the present one; the link changes it."""
+    try:
+        checked_email(typed("new_email"), field="new_email")
+        account = proved(typed("password"), "password")
+        email = account.want_email(typed("new_email"), field="new_email")
+    except RuleBroken as refused:
+        return profile(refused, "email")
+    mail.change_email(account)
+    db.session.commit()
+    flash(_("A letter with a link is on its way to %(email)s. Nothing changes until it is opened.", email=email))
+    return led_to("/profile")
+
+
+@bp.post("/password")
+def password_submit() -> Response:
+    """Take a new password and end every other session."""
+    try:
+        passwords.check(typed("new_password"), (me().name, me().email, portal_name()), field="new_password")
+        hashed = passwords.hashed(typed("new_password"))
+        account = proved(typed("current_password"), "current_password")
+    except RuleBroken as refused:
+        return profile(refused, "password")
+    account.set_password(hashed, actor(), now())
+    mail.password_changed(account)
+    ended = accounts.begin_anew(account)
+    db.session.commit()
+    flash(_("Password changed.") + " " + sessions_ended(ended))
+    return led_to("/profile")
+
+
+@bp.post("/sign-out-others")
+def sign_out_others() -> Response:
+    """End every session but this one."""
+    ended = accounts.begin_anew(own_account())
+    db.session.commit()
+    flash(sessions_ended(ended))
+    return led_to("/profile")
+
+
+def profile(refused: RuleBroken | None = None, form: str = "") -> Response:
+    """The page; after a refusal with what was typed into the form that was sent."""
+    if refused is not None:
+        db.session.rollback()
+    account = db.session.get_one(Account, me().id)
+    kept = {name: getattr(account, name) or "" for name in CONTACT}
+    return shown(
+        "profile/page.html",
+        refused,
+        account=account,
+        contact=request.form if form == "contact" else kept,
+        sent=form,
+        zones=zones(),
+        languages=[("", _("As the browser asks")), *((key, NAMES_OF_LANGUAGES[key]) for key in LANGUAGES)],
+        others=others(),
+    )
+
+
+def others() -> int:
+    """How many other browsers are signed in."""
+    mine = (SignIn.account_id == me().id) & SignIn.ended_at.is_(None) & (SignIn.id != me().sign_in_id)
+    lately = (SignIn.used_at > now() - IDLE_AGE) & (SignIn.created_at > now() - LONGEST_AGE)
+    return db.session.scalar(select(func.count()).select_from(SignIn).where(mine, lately)) or 0
+
+
+def own_account() -> Account:
+    """The signed-in person's account, locked."""
+    account = accounts.locked(me().id)
+    if account is None:
+        abort(404)
+    return account
+
+
+def proved(password: str, field: str) -> Account:
+    """The own account, locked, once its password was given.
+
+    :raise RuleBroken: for another password, and after too many of them.
+    """
+    subject = f"account {me().id}"
+    limits.count("password", subject)
+    kept = db.session.scalar(select(Account.password).where(Account.id == me().id))
+    is_right = passwords.is_right(password, kept)
+    accounts.begin_writing()
+    account = own_account()
+    if not is_right or account.password != kept:
+        raise BadInput(_("This is not the password of this account."), field=field)
+    limits.give_back("password", subject)
+    return account
+
+
+def sessions_ended(count: int) -> str:
+    """What became of the other sessions."""
+    if not count:
+        return str(_("No other browser was signed in."))
+    return str(ngettext("%(num)s other browser was signed out.", "%(num)s other browsers were signed out.", count))
+
+
+def portal_name() -> str:
+    """The name of the portal, which is no password."""
+    return str(current_app.extensions["settings"].portal_name)

@@ -1,0 +1,54 @@
+"""What the pages for accounts share: a form that comes back with what was typed, and whom the next page is for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Response, make_response, redirect, render_template, request, session
+from flask_babel import gettext as _
+
+from core.errors import RuleBroken, TooMany
+from core.htmx import vary
+
+NEXT_EMAIL = "email"  # kept in the session for one page: who was written to, or who is to sign in
+
+
+def typed(name: str) -> str:
+    """What was typed into a field."""
+    return request.form.get(name, "")
+
+
+def shown(template: str, refused: RuleBroken | None = None, **context: Any) -> Response:
+    """A page with its form; after a refusal with the sentence beside its field, what was typed, and the status."""
+    error = {refused.field: str(refused.message)} if refused is not None and refused.field else {}
+    problem = str(refused.message) if refused is not None and not refused.field else ""
+    kept = request.form if request.method == "POST" else {}
+    page = render_template(template, typed=kept, error=error, problem=problem, **context)
+    response = make_response(page, refused.status if refused is not None else 200)
+    if isinstance(refused, TooMany):
+        response.headers["Retry-After"] = str(refused.retry_after)
+    return response
+
+
+def led_to(address: str, email: str = "") -> Response:
+    """A redirect after a form was taken; the next page knows the address of whom it is about."""
+    if email:
+        session[NEXT_EMAIL] = email
+    return vary(make_response(redirect(address, 303)))
+
+
+def next_email() -> str:
+    """The address that the page before left, for this one page."""
+    return str(session.pop(NEXT_EMAIL, ""))
+
+
+def dead() -> Response:
+    """The one page for every link that opens nothing: altered, used, superseded, expired."""
+    page = render_template(
+        "error.html",
+        title=_("This link is no longer valid"),
+        sentence=_("It was used, or a newer one took its place. Sign in, or have another letter sent to you."),
+        link="/login",
+        link_label=_("To sign-in"),
+    )
+    return make_response(page, 410)
