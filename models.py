@@ -214,6 +214,17 @@ class Account(Base, UserMixin):
         session_of(self).delete(self)
         session_of(self).flush()
 
+    @classmethod
+    def remove_unconfirmed(cls, session: Session, by: Actor, now: datetime) -> int:
+        """Remove the accounts whose address nobody confirmed in time; returns how many."""
+        stale = list(
+            session.scalars(select(cls).where(cls.confirmed_at.is_(None), cls.created_at < now - UNCONFIRMED_AGE))
+        )
+        for account in stale:
+            record(session, None, by, "account.expire", account, now)
+            account.disown()
+        return len(stale)
+
     def set_password(self, hashed: str, by: Actor, now: datetime) -> None:
         """Take a new password; links in letters die."""
         self.password, self.nonce = hashed, None
