@@ -1,0 +1,127 @@
+"""The worker: sends letters, does what has a time, says that it lives, and goes on when database or server went away.
+
+Letters are looked for every second instead of being announced: that costs the request nothing. What has a time is
+ticked by Huey, and `core/jobs.py` keeps it single however many workers tick.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from collections.abc import Callable
+
+from flask import Flask
+from huey import Huey, PostgresHuey, SqliteHuey, crontab
+from huey.consumer import Consumer
+from sqlalchemy.exc import SQLAlchemyError
+
+from core import db as database
+from core import jobs, languages, meta, outbox, smtp
+from core.dates import now
+from core.db import db
+from core.delivery import Post
+from core.settings import ROOT, Settings
+
+log = logging.getLogger("portal.worker")
+
+SENDERS = 3  # so that a recipient's slow server does not keep the others waiting
+LOOK_EVERY = 1.0  # seconds
+STOP_WITHIN = 25.0  # seconds for the dialogues under way
+
+
+def run(settings: Settings) -> None:
+    """Work until told to stop."""
+    app, stopping = application(settings), threading.Event()
+    threads = background(app, settings, stopping)
+    for thread in threads:
+        thread.start()
+    try:
+        consumer(queue(app, settings)).run()
+    finally:
+        stopping.set()
+        for thread in threads:
+            thread.join(STOP_WITHIN)
+
+
+def application(settings: Settings) -> Flask:
+    """An application that writes letters and has no pages."""
+    app = Flask("portal.worker", root_path=str(ROOT))
+    app.extensions["settings"] = settings
+    database.init_app(app, settings.database_url)
+    languages.init_app(app)
+    smtp.init_app(app, settings)
+    return app
+
+
+def background(app: Flask, settings: Settings, stopping: threading.Event) -> list[threading.Thread]:
+    """The threads beside Huey: the sign of life, and the senders where letters are to leave."""
+    work: list[tuple[str, float, Callable[[], None]]] = [("sign of life", meta.ALIVE_EVERY.total_seconds(), say_alive)]
+    if outbox.is_sending(settings):
+        post = Post(settings, stopping)
+        work += [(f"sender {number}", LOOK_EVERY, post.send_due) for number in range(1, SENDERS + 1)]
+    return [
+        threading.Thread(target=repeat, args=(app, stopping, every, do), name=name, daemon=True)
+        for name, every, do in work
+    ]
+
+
+def repeat(app: Flask, stopping: threading.Event, every: float, do: Callable[[], None]) -> None:
+    """Do something again and again in a fresh context; what goes wrong is logged when it begins and when it ends."""
+    is_well = True
+    while not stopping.is_set():
+        was_well, is_well = is_well, _done(app, do, is_news=is_well)
+        if is_well and not was_well:
+            log.warning("%s goes on", threading.current_thread().name)
+        stopping.wait(every)
+
+
+def _done(app: Flask, do: Callable[[], None], *, is_news: bool) -> bool:
+    try:
+        with app.app_context():
+            do()
+    except SQLAlchemyError as error:
+        if is_news:
+            log.warning("the database cannot be used: %s", getattr(error, "orig", None) or error)
+        return False
+    except Exception:
+        if is_news:
+            log.exception("%s failed", threading.current_thread().name)
+        return False
+    return True
+
+
+def say_alive() -> None:
+    """The sign of life that `/readyz` looks for."""
+    meta.say_alive(db.session, now())
+    db.session.commit()
+
+
+def queue(app: Flask, settings: Settings) -> Huey:
+    """Huey with its own file, or its own tables in PostgreSQL, and the one task that looks after the jobs."""
+    if settings.is_sqlite:
+        huey = SqliteHuey("portal", filename=str(settings.data / "jobs.db"))
+    else:
+        huey = PostgresHuey("portal", dsn=settings.database_url.replace("postgresql+psycopg:", "postgresql:", 1))
+
+    @huey.periodic_task(crontab(), name="jobs")  # type: ignore[untyped-decorator]
+    def tick() -> None:
+        with app.app_context():
+            jobs.run_due(db.session, now())
+
+    return huey
+
+
+def consumer(huey: Huey) -> Consumer:
+    """Huey's consumer, with one thread for its tasks; SIGTERM and SIGHUP let what runs end."""
+    made = huey.create_consumer(workers=1, worker_type="thread", max_delay=0.5, graceful_signal="TERM")
+    made._signal_actions[signal.SIGHUP] = (False, True)  # it would start itself anew; that is the parent's part
+    for name in ("huey.consumer.Worker", "huey.consumer.Scheduler"):
+        logging.getLogger(name).addFilter(_briefly)
+    return made
+
+
+def _briefly(record: logging.LogRecord) -> bool:
+    """A database that is away is one line each time, not a traceback."""
+    record.exc_info = record.exc_text = None
+    return True
