@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from werkzeug.exceptions import HTTPException
 
 from core.db import db
-from core.errors import RuleBroken
+from core.errors import RuleBroken, TooMany
 from core.htmx import htmx, say, vary
 
 
@@ -54,9 +54,13 @@ def init_app(app: Flask) -> None:
 
 def rule_broken(refused: RuleBroken) -> Response:
     """A rule that no view answered itself."""
-    response = problem(refused.status, str(refused.message))
-    if (seconds := getattr(refused, "retry_after", None)) is not None:
-        response.headers["Retry-After"] = str(seconds)
+    return saying_when(problem(refused.status, str(refused.message)), refused)
+
+
+def saying_when(response: Response, refused: RuleBroken) -> Response:
+    """After a limit, when to try again."""
+    if isinstance(refused, TooMany):
+        response.headers["Retry-After"] = str(refused.retry_after)
     return response
 
 
@@ -81,7 +85,7 @@ def storage_error(error: DBAPIError) -> Response:
 
 def unforeseen(error: Exception) -> Response:
     """A defect: logged whole, told in one sentence."""
-    current_app.logger.exception("unforeseen error at %s", request.path)
+    current_app.logger.exception("unforeseen error at %s", request.endpoint)  # not the path: links carry tokens
     if current_app.testing or current_app.debug:
         raise error
     return problem(500, sentence_of(500))

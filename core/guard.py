@@ -25,6 +25,7 @@ OPEN_VIEWS = frozenset(
         "invitations.show",
         "invitations.sign_up",
         "invitations.decline",
+        "invitations.declined",
         "accounts.sign_in",
         "accounts.sign_in_submit",
         "accounts.register",
