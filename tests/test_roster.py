@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -204,9 +205,9 @@ def test_a_page_of_ten_thousand_is_one_statement_on_the_index(
 
 def explained(session: Session, cast: Cast, wanted: Wanted) -> str:
     """How the database reads a page."""
-    asked: list[tuple[str, object]] = []
+    asked: list[tuple[str, Any]] = []
 
-    def note(_connection: object, _cursor: object, statement: str, parameters: object, *_rest: object) -> None:
+    def note(_connection: object, _cursor: object, statement: str, parameters: Any, *_rest: object) -> None:
         asked.append((statement, parameters))
 
     event.listen(session.get_bind(), "before_cursor_execute", note)
@@ -214,7 +215,7 @@ def explained(session: Session, cast: Cast, wanted: Wanted) -> str:
     event.remove(session.get_bind(), "before_cursor_execute", note)
     ((statement, parameters),) = asked
     word = "EXPLAIN QUERY PLAN" if session.get_bind().dialect.name == "sqlite" else "EXPLAIN"
-    rows = session.connection().exec_driver_sql(f"{word} {statement}", parameters).all()  # type: ignore[call-overload]
+    rows = session.connection().exec_driver_sql(f"{word} {statement}", parameters).all()
     return "\n".join(str(row[-1]) for row in rows)
 
 

@@ -1,0 +1,119 @@
+"""The Users page and its pieces: one place that builds what their templates need."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from flask import render_template, request
+from flask_babel import gettext as _
+from flask_babel import ngettext
+
+from core import mail, roster, roster_words
+from core.dates import now
+from core.db import db
+from core.guard import Desk
+from core.people import me
+from core.roster import LONGEST_SEARCH, STATES, Counts, Wanted
+from models import PENDING, state_of
+
+HOME = "/admin/users"
+MOST_BEFORE = 1_000_000
+
+
+def wanted(arguments: Mapping[str, str]) -> Wanted:
+    """What an address asks for; what makes no sense is left out."""
+    q = "".join(c if c.isprintable() else " " for c in arguments.get("q", ""))
+    state, after, before = (arguments.get(name, "") for name in ("state", "after", "before"))
+    return Wanted(
+        " ".join(q.split())[:LONGEST_SEARCH],
+        state if state in STATES else "",
+        _number(after) or None,
+        min(_number(before), MOST_BEFORE),
+    )
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+
+
+def wanted_before() -> Wanted:
+    """What the page asked for on which a button was pressed; its first page, because rows may have changed."""
+    address = urlsplit(request.headers.get("HX-Current-URL") or request.referrer or "")
+    asked = wanted(dict(parse_qsl(address.query))) if address.path == HOME else Wanted()
+    return Wanted(asked.q, asked.state)
+
+
+def address(wanted: Wanted, **more: int) -> str:
+    """The address of a part of the list."""
+    known = {"q": wanted.q, "state": wanted.state, **more}
+    query = urlencode({name: value for name, value in known.items() if value})
+    return f"{HOME}?{query}" if query else HOME
+
+
+def page(desk: Desk, wanted: Wanted, **context: Any) -> str:
+    """The whole page; `context` holds the form's state, and `problem` when an action was refused."""
+    known = {"typed": "", "error": "", "results": None, "problem": "", **context}
+    listed = listing(desk, wanted)
+    first = listed["counts"].all == 1 and not wanted.is_narrow
+    return render_template("users/page.html", **listed, **known, steps=_first_step(desk) if first else "")
+
+
+def counts(desk: Desk, wanted: Wanted) -> str:
+    """Tabs and heading only."""
+    return render_template("users/_counts.html", **_counted(desk, wanted))
+
+
+def table(desk: Desk, wanted: Wanted) -> dict[str, Any]:
+    """The context of the table alone."""
+    part = roster.read(db.session, desk.organization.id, wanted, now())
+    return {"desk": desk, "rows": _in_words(desk, part.found), "has_more": part.has_more}
+
+
+def row(desk: Desk, member_id: int) -> list[roster_words.Shown]:
+    """One row, or none when the person left the list."""
+    found = roster.one(db.session, desk.organization.id, member_id, now())
+    return _in_words(desk, [found] if found else [])
+
+
+def listing(desk: Desk, wanted: Wanted) -> dict[str, Any]:
+    """The context of the list with its bar and foot."""
+    context = {**table(desk, wanted), **_counted(desk, wanted)}
+    rows, shown = context["rows"], wanted.before + len(context["rows"])
+    more = address(wanted, after=rows[-1].id, before=shown) if context["has_more"] else ""
+    return {**context, "shown": shown, "more_url": more, "list_url": address(wanted)}
+
+
+def _counted(desk: Desk, wanted: Wanted) -> dict[str, Any]:
+    version = me().activity if request.method == "GET" else None  # a POST has just written a newer entry
+    counted = roster.count(db.session, desk.organization.id, wanted.q, version)
+    counts_url = address(wanted).replace(HOME, f"{HOME}/counts")
+    return {"counts": counted, "wanted": wanted, "tabs": _tabs(wanted, counted), "counts_url": counts_url}
+
+
+def _tabs(wanted: Wanted, counted: Counts) -> list[dict[str, Any]]:
+    words = {"": _("All"), **roster_words.state_words()}
+    return [
+        {
+            "url": address(Wanted(wanted.q, state)),
+            "word": words[state],
+            "count": counted.of(state),
+            "is_current": state == wanted.state,
+        }
+        for state in ("", *STATES)
+    ]
+
+
+def _in_words(desk: Desk, found: Sequence[Any]) -> list[roster_words.Shown]:
+    pending = [each.id for each in found if state_of(each) == PENDING]
+    letters = mail.states_for(db.session, pending)
+    return roster_words.shown(found, desk.me.id, letters, now(), me().shown_zone)
+
+
+def _first_step(desk: Desk) -> str:
+    licenses = desk.organization.licenses
+    seats = sum(each.seats for each in licenses)
+    ready = ngettext("%(num)s seat", "%(num)s seats", seats)
+    held = ngettext("%(num)s license", "%(num)s licenses", len(licenses))
+    return str(_("%(seats)s in %(licenses)s are ready.", seats=ready, licenses=held))
