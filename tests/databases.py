@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.util
 import itertools
-import shutil
+import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -106,7 +107,10 @@ class Files(Source):
         """The file comes with the first connection."""
 
     def copy(self, prepared: str, name: str) -> str:
-        shutil.copyfile(self.folder / f"{prepared}.db", self.folder / f"{name}.db")
+        # Not a copy of the file: what was written last may stand in the log beside it.
+        source, target = (sqlite3.connect(self.folder / f"{each}.db") for each in (prepared, name))
+        with contextlib.closing(source), contextlib.closing(target):
+            source.backup(target)
         return name
 
     def drop(self, database: Database) -> None:
