@@ -14,9 +14,9 @@ from core import sheet
 from core.answers import answer, refusal
 from core.dates import now
 from core.db import db
-from core.errors import RuleBroken
+from core.errors import BadInput, RuleBroken
 from core.guard import Desk, admin_desk
-from core.htmx import htmx
+from core.htmx import htmx, vary
 from core.refusals import HasAnother
 from core.sheet import Sheet, View
 from core.sheet_words import Offer, facts_of, given, present, taken
@@ -24,6 +24,7 @@ from models import License, Member
 
 bp = Blueprint("permissions", __name__, url_prefix="/admin/permissions")
 HOME = "/admin/permissions"
+SECTIONS = "permissions/_sections.html"
 LONGEST_SEARCH = 200
 
 
@@ -49,6 +50,8 @@ def save(license_id: int) -> Response:
     desk, view = admin_desk(), view_of(request.form)
     license = desk.license(license_id)
     ticked, had = numbers(request.form.getlist("tick")), numbers(request.form.get("had", "").split())
+    if len(ticked | had) > 2 * sheet.PAGE:
+        raise BadInput(_("These are more users than the page lists. Load it again."))
     count, refused = apply_ticks(desk, license, sorted(had - ticked), sorted(ticked - had))
     db.session.commit()
     if count:
@@ -126,11 +129,13 @@ def change(license_id: int, member_id: int, act: Callable[[Desk, License, Member
             back = address(view, f"/{license_id}/{member_id}/move")
         offer = Offer(license_id, member_id, str(refused.message)) if isinstance(refused, HasAnother) else None
         context = part_of(organization_id, product_id, view, license_id, member_id, offer)
-        return refusal("permissions/_sections.html", back, refused, **context)
+        if offer and htmx.wants_fragment:  # the box beside the name says it, aloud too
+            return vary(make_response(render_template(SECTIONS, **context), refused.status))
+        return refusal(SECTIONS, back, refused, **context)
     context = part_of(organization_id, product_id, view, license_id, member_id)
     db.session.commit()
     said = says(context["sheet"].lines[license_id], member.shown_name)
-    return answer("permissions/_sections.html", back, said=said, fresh=member_id, **context)
+    return answer(SECTIONS, back, said=said, fresh=member_id, **context)
 
 
 def part_of(
