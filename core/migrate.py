@@ -49,7 +49,7 @@ def state(settings: Settings) -> str:
 
 def upgrade(settings: Settings, *, is_demo: bool = False, target: str = "heads") -> None:
     """Bring the database to the target and note, in a new one, whether it is the demo's."""
-    with application(settings).app_context(), _alone():
+    with _opened(settings):
         alembic.upgrade(target)
         if target == "heads":
             meta.begin(db.session, now(), is_demo=is_demo)
@@ -58,7 +58,7 @@ def upgrade(settings: Settings, *, is_demo: bool = False, target: str = "heads")
 
 def downgrade(settings: Settings, target: str) -> None:
     """Take the schema back to a revision, or to `base`."""
-    with application(settings).app_context(), _alone():
+    with _opened(settings):
         alembic.downgrade(target)
 
 
@@ -73,6 +73,18 @@ def application(settings: Settings) -> Flask:
     alembic.init_app(app)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     return app
+
+
+@contextlib.contextmanager
+def _opened(settings: Settings) -> Iterator[None]:
+    """Nobody else migrates meanwhile; afterwards every connection is closed, so that SQLite's file is whole."""
+    app = application(settings)
+    try:
+        with app.app_context(), _alone():
+            yield
+    finally:
+        with app.app_context():
+            db.engine.dispose()
 
 
 @contextlib.contextmanager
