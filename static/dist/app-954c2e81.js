@@ -1,13 +1,15 @@
 // What HTML alone cannot do: say what happened, open dialogs, keep the focus, show which button works. Every page works without it.
 //   data-copy="#id", data-copy-text="…"  a Copy button        data-close  closes the dialog it is in
 //   aria-controls + aria-expanded        unfolds an element that is in the page
+//   data-enter                           a text field of one line: Enter presses its form's first other button
+//   data-zone                            a choice of time zones: begins with the browser's
 //   HX-Trigger {"say": …}, {"clip": …}   see core/htmx.py     data-sentence  what an error page says, shown when htmx receives it
 (() => {
   const LIFE = 5000, PATIENCE = 300
   const live = document.getElementById('live'), dialog = document.getElementById('dialog'), main = document.getElementById('main')
   const on = (name, act) => document.addEventListener(name, act)
   const isLost = () => !document.activeElement || document.activeElement === document.body
-  const isShown = element => element?.checkVisibility?.() ?? !!element?.offsetParent
+  const isShown = element => !element?.disabled && (element?.checkVisibility?.() ?? !!element?.offsetParent)
   const make = (tag, attributes, ...children) => {
     const element = document.createElement(tag)
     for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value)
@@ -113,7 +115,11 @@
     menu?.hidePopover()
     ctx.release = press((menu && document.querySelector(`[popovertarget="${CSS.escape(menu.id)}"]`)) ?? button)
   })
-  on('htmx:finally:request', ({ detail: { ctx } }) => ctx.release?.())
+  on('htmx:finally:request', ({ detail: { ctx } }) => {
+    const box = ctx.sourceElement
+    ctx.release?.()
+    if (ctx.request.method === 'POST' && box.type === 'checkbox') box.checked = box.defaultChecked  // still here: nothing was changed
+  })
   on('htmx:after:request', event => {
     const { ctx } = event.detail, { raw } = ctx.response
     silent &&= raw.status >= 500
@@ -142,6 +148,7 @@
   on('htmx:after:swap', ({ detail: { ctx } }) => {
     if (ctx.swap === 'none') return
     if (ctx.target === dialog) return dialog.childElementCount && !dialog.open && open(ctx.sourceElement)
+    begin()
     live.querySelectorAll('.flash').forEach(keep)
     const replaced = ctx.target?.id && document.getElementById(ctx.target.id)
     if (replaced && ctx.request.method === 'POST' && ctx.response.raw.ok && replaced.matches('tr, li, [data-fresh]')) replaced.classList.add('fresh')
@@ -179,7 +186,19 @@
     button.closest('tr')?.classList.toggle('is-open', !folded.hidden)
   })
 
+  // ── fields ──
+  on('keydown', event => {
+    if (event.key !== 'Enter' || event.shiftKey || event.isComposing || !event.target.matches('textarea[data-enter]')) return
+    event.preventDefault()
+    event.target.form.querySelector('button[formaction]').click()
+  })
+  const begin = () => document.querySelectorAll('select[data-zone]').forEach(select => {
+    const zone = Intl.DateTimeFormat().resolvedOptions().timeZone
+    if (select.value === 'UTC' && [...select.options].some(option => option.value === zone)) select.value = zone
+  })
+
   // ── when the page arrives ──
+  begin()
   live.querySelectorAll('.flash').forEach(keep)
   document.querySelector('.side [aria-current]')?.scrollIntoView({ inline: 'center', block: 'nearest' })
   const wrong = document.querySelector('main [aria-invalid="true"], main .msg-bad')
