@@ -70,7 +70,12 @@ class Results:
             return None
         if only.is_owned:
             return "info", _("Already in your list."), inside(only.licenses)
-        return "ok", _("The key is genuine and unused."), f"{self._start(only)} {_('Nothing is used yet.')}".strip()
+        return "ok", _("The key is genuine and unused."), f"{self.start} {_('Nothing is used yet.')}".strip()
+
+    @property
+    def start(self) -> str:
+        """From when the first key works, when that is ahead."""
+        return self._start(self.entries[0])
 
     @property
     def contents(self) -> list[License]:
