@@ -168,19 +168,19 @@ def states_for(session: Session, member_ids: Sequence[int]) -> dict[int, tuple[s
         return {}
     newest = select(func.max(Outbox.id)).where(Outbox.member_id.in_(member_ids), Outbox.kind == INVITATION)
     columns = (
-        Outbox.member_id, Outbox.sent_at, Outbox.dropped_at, Outbox.failed_at, Outbox.failed_reason
+        Outbox.member_id, Outbox.sent_at, Outbox.dropped_at, Outbox.failed_at, Outbox.failed_reason, Outbox.tries
     )  # fmt: skip
     rows = session.connection().execute(select(*columns).where(Outbox.id.in_(newest.group_by(Outbox.member_id))))
     sending = outbox.is_sending(current_app.extensions["settings"])
-    known = [(row.member_id, outbox.state_of(row, sending), row.failed_reason) for row in rows]
-    return {member_id: (state, state_words(state, reason)) for member_id, state, reason in known}
+    known = [(row, outbox.state_of(row, sending)) for row in rows]
+    return {row.member_id: (state, state_words(state, row.failed_reason, row.tries)) for row, state in known}
 
 
-def state_words(state: str, reason: str | None) -> str:
+def state_words(state: str, reason: str | None, tries: int) -> str:
     """What an administrator reads beside the name."""
-    why = outbox.plain_words(reason)
+    why = outbox.plain_words(reason) if tries else _("the mail server does not answer")
     if state == WAITING:
-        return str(_("Not sent yet: %(why)s", why=why) if why else _("Mail on its way"))
+        return str(_("Not sent yet: %(why)s", why=why) if reason else _("Mail on its way"))
     return str(
         {
             SENT: _("Mail sent"),
