@@ -39,7 +39,7 @@ def show(token: str) -> Response:
         return sign_in_or_up(invitation)
     if not is_mine(invitation.member):
         return shown("invitations/other.html", **about(invitation))
-    return shown("invitations/answer.html", **about(invitation), warning=hindrance())
+    return shown("invitations/answer.html", **about(invitation, hindrance()))
 
 
 def sign_in_or_up(invitation: Invitation, refused: RuleBroken | None = None) -> Response:
@@ -61,14 +61,14 @@ def hindrance() -> str:
     return ""
 
 
-def about(invitation: Invitation) -> dict[str, Any]:
+def about(invitation: Invitation, warning: str = "") -> dict[str, Any]:
     """What every page of an invitation says of it."""
     member = invitation.member
     products = {each.product.name: each for each in member.organization.licenses if not each.is_over(now())}
     return {
         "token": invitation.token, "member": member, "is_mailed": invitation.is_mailed,
         "inviter": member.inviter or member.organization.holder_of(ADMINISTRATOR), "products": ", ".join(products),
-        "until": member.invited_at + INVITATION_AGE, "warning": "",
+        "until": member.invited_at + INVITATION_AGE, "warning": warning,
     }  # fmt: skip
 
 
