@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
-from typing import Any
 
 from flask import current_app
 from flask_babel import lazy_gettext as _l
@@ -29,12 +28,10 @@ def hashed(password: str) -> str:
 
 def is_right(password: str, kept: str | None) -> bool:
     """Whether it is the password; takes as long when there is none, so that time tells nobody who has an account."""
+    decoy = _decoy()
     if len(password) > LONGEST:
         password, kept = "", None
-    if kept is None:
-        verify_password(normal(password), _decoy())
-        return False
-    return bool(verify_password(normal(password), kept))
+    return bool(verify_password(normal(password), kept or decoy)) and kept is not None
 
 
 def normal(password: str) -> str:
@@ -43,12 +40,10 @@ def normal(password: str) -> str:
 
 
 def _decoy() -> str:
-    """The hash of no password, as costly as everybody's."""
-    kept: dict[str, Any] = current_app.extensions.setdefault("portal-decoy", {})
-    cost = str(current_app.extensions["security"].pwd_context.to_dict())
-    if cost not in kept:
-        kept[cost] = hash_password("\0")
-    return str(kept[cost])
+    """The hash of nobody's password, as costly as everybody's; made once."""
+    if "decoy" not in current_app.extensions:
+        current_app.extensions["decoy"] = hash_password("\0")
+    return str(current_app.extensions["decoy"])
 
 
 def check(password: str, about: Iterable[str] = (), *, field: str = "password") -> None:
