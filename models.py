@@ -291,18 +291,22 @@ class Account(Base, UserMixin):
         if changed:
             record(session_of(self), None, by, "account.edit", self, now, after=sorted(changed))
 
-    def block(self, by: Actor, now: datetime) -> None:
-        """Stop every sign-in; membership and permissions stay as they are."""
-        if self.blocked_at is None:
-            self.blocked_at = now
-            self.end_sign_ins(now)
-            record(session_of(self), None, by, "account.block", self, now)
-
-    def unblock(self, by: Actor, now: datetime) -> None:
-        """Allow signing in again."""
+    def block(self, by: Actor, now: datetime) -> bool:
+        """Stop every sign-in; membership and permissions stay as they are. False when it was blocked already."""
         if self.blocked_at is not None:
-            self.blocked_at = None
-            record(session_of(self), None, by, "account.unblock", self, now)
+            return False
+        self.blocked_at = now
+        self.end_sign_ins(now)
+        record(session_of(self), None, by, "account.block", self, now)
+        return True
+
+    def unblock(self, by: Actor, now: datetime) -> bool:
+        """Allow signing in again. False when it was not blocked."""
+        if self.blocked_at is None:
+            return False
+        self.blocked_at = None
+        record(session_of(self), None, by, "account.unblock", self, now)
+        return True
 
     def end_sign_ins(self, now: datetime, *, except_id: int | None = None) -> int:
         """End the account's sign-ins, all or all but one; returns how many ended."""
@@ -481,7 +485,7 @@ class PermissionKey(Base):
             note=line(note, field="note", required=False), issued_at=now,
             issued_by=by.id if by.kind == "operator" else None,
         )  # fmt: skip
-        key.licenses = [License.of_item(item, digest, n, now.date()) for n, item in enumerate(items, 1)]
+        key.licenses = License.of_items(items, digest, now.date())
         session.add(key)
         record(session, None, by, "key.issue", flushed(key), now, after=[each.summary for each in key.licenses])
         return key, text
@@ -598,6 +602,7 @@ class PermissionKey(Base):
 
     def reveal(self, sealer: Sealer, by: Actor, now: datetime) -> str:
         """The whole text, for somebody who may see it; that it was shown is recorded."""
+        self.lock()
         record(session_of(self), self.organization_id, by, "key.reveal", self, now)
         return sealer.unseal(self.text_sealed, self.text_hash)
 
@@ -651,8 +656,10 @@ class PermissionKey(Base):
         position: int | None = None,
         end: date | None = None,
         seats: int | None = None,
-    ) -> License:
+    ) -> bool:
         """Change the end or the seats of one item; ticks above fewer seats stay and are shown as over-assigned.
+
+        False when both are what they were.
 
         :raise BadInput: no such item, none named though there are several, or an end or number that cannot be.
         """
@@ -664,12 +671,13 @@ class PermissionKey(Base):
             license.end_on = end
         if seats is not None:
             license.seats = checked_seats(seats)
+        after = license.summary
+        if after == before:
+            return False
         if self.redeemed_at is not None:
             license.set_instants(self.owner_zone)
-        record(
-            session_of(self), self.organization_id, by, "key.extend", self, now, before=before, after=license.summary
-        )
-        return license
+        record(session_of(self), self.organization_id, by, "key.extend", self, now, before=before, after=after)
+        return True
 
     def item(self, position: int | None) -> License:
         """The item with this number; without a number, the only one.
@@ -679,7 +687,7 @@ class PermissionKey(Base):
         if position is None and len(self.licenses) > 1:
             raise BadInput(_l("This key has %(n)s items; say which one.", n=len(self.licenses)), field="item")
         for each in self.licenses:
-            if each.position == (position or 1):
+            if position in (each.position, None):
                 return each
         raise BadInput(_l("This key has no item %(n)s.", n=position), field="item")
 
@@ -850,13 +858,15 @@ class Organization(Base):
             return Invited(entry, SENT_AGAIN, member)
         return Invited(entry, IS_DISABLED if member.state == DISABLED else IS_MEMBER, member)
 
-    def transfer(self, member: Member, by: Actor, now: datetime) -> None:
+    def transfer(self, member: Member, by: Actor, now: datetime) -> bool:
         """Make an enabled member administrator; the former becomes co-administrator if there is none, else member.
+
+        False when he is administrator already.
 
         :raise RuleBroken: when the member is not enabled.
         """
         if member.role == ADMINISTRATOR:
-            return
+            return False
         if member.state != ENABLED:
             raise RuleBroken(_l("Only an enabled user can become administrator."))
         session, former = session_of(self), self.holder_of(ADMINISTRATOR)
@@ -872,6 +882,7 @@ class Organization(Base):
         record(
             session, self.id, by, "organization.transfer", member, now, before={"administrator": former and former.id}
         )
+        return True
 
 
 def checked_profile(profile: dict[str, str]) -> dict[str, str]:
@@ -1232,6 +1243,21 @@ class License(Base):
 
     key: Mapped[PermissionKey] = relationship(back_populates="licenses")
     product: Mapped[Product] = relationship(lazy="joined")
+
+    @classmethod
+    def of_items(cls, items: Sequence[Item], digest: bytes, today: date) -> list[License]:
+        """The lines of a new key.
+
+        :raise BadInput: with the number of the item in `facts["item"]`.
+        """
+        made = []
+        for position, item in enumerate(items, 1):
+            try:
+                made.append(cls.of_item(item, digest, position, today))
+            except BadInput as refused:
+                refused.facts["item"] = position
+                raise
+        return made
 
     @classmethod
     def of_item(cls, item: Item, digest: bytes, position: int, today: date) -> License:

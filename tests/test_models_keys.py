@@ -379,8 +379,9 @@ def test_extending_revives_an_expired_license(kestrel: Kestrel) -> None:
 
 
 def test_unused_key_has_no_instants_after_extending(kestrel: Kestrel) -> None:
-    license = kestrel.key("personal").extend(COMMAND, kestrel.now, seats=1, end=kestrel.today)
-    assert (license.starts_at, license.ends_at) == (None, None)
+    key = kestrel.key("personal")
+    key.extend(COMMAND, kestrel.now, seats=1, end=kestrel.today)
+    assert (key.licenses[0].starts_at, key.licenses[0].ends_at) == (None, None)
 
 
 def test_one_of_several_items_has_to_be_named(kestrel: Kestrel) -> None:
@@ -388,7 +389,8 @@ def test_one_of_several_items_has_to_be_named(kestrel: Kestrel) -> None:
     with pytest.raises(BadInput, match="2 items") as refused:
         key.extend(COMMAND, kestrel.now, seats=9)
     assert refused.value.field == "item"
-    assert key.extend(COMMAND, kestrel.now, position=2, seats=9).type == "flex-network"
+    assert key.extend(COMMAND, kestrel.now, position=2, seats=9)
+    assert [each.seats for each in key.licenses] == [4, 9]
 
 
 @pytest.mark.parametrize("position", [-1, 3])
