@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Flask, request
+from flask import Flask, has_request_context, request
 from flask_babel import Babel
 from flask_login import current_user
 
@@ -15,7 +15,9 @@ def init_app(app: Flask) -> None:
 
 
 def language() -> str:
-    """The language of the profile, else the best of what the browser asks for."""
+    """The language of the profile, else the best of what the browser asks for; a command has neither."""
+    if not has_request_context():
+        return LANGUAGES[0]
     if current_user and current_user.is_authenticated and current_user.locale in LANGUAGES:
         return str(current_user.locale)
     return request.accept_languages.best_match(LANGUAGES) or LANGUAGES[0]

@@ -88,4 +88,5 @@ def _is_loaded(error: Exception, module: str, name: str) -> bool:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split())
+    # What was typed cannot steer the terminal.
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in " ".join(text.split()))

@@ -11,52 +11,57 @@ from typing import Any
 import click
 from flask import Flask, current_app
 from flask_babel import Babel
+from sqlalchemy.exc import IntegrityError
 
-from core import migrate
-from core.db import Base, db
-from core.revisions import CURRENT, EMPTY, FOREIGN, NEWER
-from core.sealing import Sealer
+from core import db as database
+from core import settings as settings_
+from core.cli import beginning
+from core.db import Base, Mode, db, transaction_mode
+from core.errors import RuleBroken
+from core.revisions import EMPTY
+from core.sealing import SealBroken, Sealer
 from core.secret_files import with_secrets
-from core.settings import Settings, environment, load
+from core.settings import Settings
 
 IN_MEMORY = "sqlite://"
 
 
 @contextlib.contextmanager
-def office(*, reads: bool = False, pages: bool = False) -> Iterator[Settings]:
-    """An application context on the portal's database; a command that only reads makes no file.
+def office(*, finds: bool = False, hashes: bool = False) -> Iterator[Settings]:
+    """An application context on the portal's database; what is refused in it ends the command in one sentence.
 
-    With `pages` it is the whole application, as for what hashes passwords; without, it starts faster.
-
-    An empty database is brought to the current schema; an older one is for `run` and `demo` to migrate.
+    A command that only `finds` something sees an empty portal where there is none, and makes no file. With `hashes` it
+    is the whole application, which knows how passwords are kept; without, it starts faster.
     """
-    settings = with_secrets(load(environment()), create=not reads)
-    state = migrate.state(settings)
-    if state == EMPTY and reads and settings.is_sqlite:
-        settings, state = replace(settings, database_url=IN_MEMORY), CURRENT
-    elif state == EMPTY:
-        settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        migrate.upgrade(settings)
-    elif state != CURRENT:
-        raise click.ClickException(WRONG_SCHEMA[state])
-    with (whole(settings) if pages else application(settings)).app_context():
+    settings = opened(settings_.current(), finds)
+    with (whole(settings) if hashes else application(settings)).app_context(), in_one_sentence():
         if settings.database_url == IN_MEMORY:
             Base.metadata.create_all(db.engine)
         yield settings
 
 
-WRONG_SCHEMA = {
-    FOREIGN: "The database holds tables that are not the portal's. Use an empty one.",
-    NEWER: "The database is newer than this program. Install the newer version again.",
-    "older": "The database has an older schema. `./portal run` brings it to the current one.",
-}
+@contextlib.contextmanager
+def reading() -> Iterator[None]:
+    """An office for a command that changes nothing: it waits for no writer."""
+    with office(finds=True), transaction_mode(Mode.READ):
+        yield
+
+
+def opened(settings: Settings, finds: bool) -> Settings:
+    """The settings of a database that can be used: brought to the current schema, or for reading as it is."""
+    if not finds:
+        return beginning.ready(settings)
+    if beginning.state_of(settings) == EMPTY:
+        settings = replace(settings, database_url=IN_MEMORY)
+    return with_secrets(settings, create=False)
 
 
 def application(settings: Settings) -> Flask:
     """An application with a database and a language, without pages: quick to start."""
-    app = migrate.application(settings)
+    app = Flask("portal.office")
     app.extensions["settings"] = settings
     app.extensions["sealer"] = Sealer(settings.seal_key) if settings.seal_key else None
+    database.init_app(app, settings.database_url)
     Babel(app)
     return app
 
@@ -66,6 +71,24 @@ def whole(settings: Settings) -> Flask:
     from app import create_app
 
     return create_app(settings)
+
+
+@contextlib.contextmanager
+def in_one_sentence() -> Iterator[None]:
+    """Say what a rule refuses while there is an application to say it in."""
+    try:
+        yield
+    except SealBroken:
+        raise click.ClickException("The key cannot be unsealed: SEAL_KEY is not the one it was sealed with.") from None
+    except RuleBroken as refused:
+        raise click.ClickException(_sentence(refused)) from None
+    except IntegrityError:
+        raise click.ClickException("Somebody changed the same thing at the same moment. Try again.") from None
+
+
+def _sentence(refused: RuleBroken) -> str:
+    item = refused.facts.get("item")
+    return plain(f"Item {item}: {refused.message}" if item else refused.message)
 
 
 def sealer() -> Sealer:
@@ -79,7 +102,7 @@ def sealer() -> Sealer:
 def show(rows: Sequence[dict[str, Any]], columns: Sequence[str], as_json: bool) -> None:
     """Print rows as a table of some columns, or whole as JSON; people's text cannot steer the terminal."""
     if as_json:
-        click.echo(json.dumps(list(rows), indent=2, ensure_ascii=False))
+        click.echo(json.dumps(list(rows), indent=2))
         return
     lines = [[plain(row[column]) for column in columns] for row in rows]
     widths = [max([len(line[n]) for line in lines] + [len(column)]) for n, column in enumerate(columns)]
@@ -87,7 +110,18 @@ def show(rows: Sequence[dict[str, Any]], columns: Sequence[str], as_json: bool) 
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
 
 
+def show_one(row: dict[str, Any], columns: Sequence[str], as_json: bool) -> None:
+    """Print one row, a line for each of some columns, or whole as JSON."""
+    if as_json:
+        click.echo(json.dumps(row, indent=2))
+        return
+    for column in columns:
+        click.echo(f"{column.replace('_', ' ')}: {plain(row[column])}".rstrip())
+
+
 def plain(value: Any) -> str:
-    """A value in one printable line."""
+    """A value in one printable line, as a person reads it."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     text = "" if value is None else str(value)
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import date
-from typing import Any
+from typing import Any, BinaryIO
 
 import click
 from sqlalchemy import select
 
-from core import keys, passwords
+from core import addresses, keys, passwords
+from core.cli.office import plain
 from core.dates import LicenseType
 from core.db import Mode, db, transaction_mode
 from core.errors import BadInput
@@ -30,19 +31,20 @@ class Day(click.ParamType[date]):
 
 
 DAY = Day()
+MOST_DIGITS = 9  # of a number that a database can look for
 
 
 def parse_item(text: str) -> Item:
     """The item that `CODE:TYPE[:SEATS[:START[:END]]]` means; what is left empty has its default."""
-    code, kind, seats, start, end, *rest = [*text.split(":"), "", "", "", ""]
+    code, kind, seats, start, end, *rest = [*plain(text).split(":"), "", "", "", ""]
     if text.count(":") not in range(1, 5) or any(rest):
         raise BadInput(f"“{text}” is not an item: write CODE:TYPE[:SEATS[:START[:END]]].")
-    product = db.session.scalars(select(Product).where(Product.code == code.lower())).one_or_none()
+    product = db.session.scalars(select(Product).where(Product.code == code.strip().lower())).one_or_none()
     if product is None:
         raise BadInput(f"There is no product “{code}”; `./portal products list` has them.")
     if kind not in set(LicenseType):
         raise BadInput(f"“{kind}” is not a license type; they are {', '.join(LicenseType)}.")
-    if not (seats or "1").isdecimal():
+    if seats and not is_number(seats):
         raise BadInput(f"“{seats}” is not a number of seats.")
     return Item(product, LicenseType(kind), int(seats or "1"), _day(start), _day(end))
 
@@ -54,9 +56,14 @@ def _day(text: str) -> date | None:
         raise BadInput(f"“{text}” is not a date such as 2027-03-31.") from None
 
 
+def is_number(text: str) -> bool:
+    """Whether a text is a number that can be one of ours."""
+    return text.isascii() and text.isdecimal() and len(text) <= MOST_DIGITS
+
+
 def find_key(text: str) -> PermissionKey:
     """The key with this text, or with this number in the list."""
-    if text.isdecimal():
+    if is_number(text):
         found = db.session.get(PermissionKey, int(text))
         if found is None:
             raise BadInput(f"There is no key {text}.")
@@ -65,6 +72,14 @@ def find_key(text: str) -> PermissionKey:
         return PermissionKey.known(db.session, keys.parse(text))
     except keys.KeyTextError as error:
         raise BadInput(error) from None
+
+
+def read_password(stream: BinaryIO) -> str:
+    """The first line of a stream."""
+    try:
+        return stream.readline().decode().rstrip("\r\n")
+    except UnicodeDecodeError:
+        raise click.ClickException("The password is not text in UTF-8.") from None
 
 
 def checked_hash(password: str, about: Iterable[str]) -> str:
@@ -76,7 +91,7 @@ def checked_hash(password: str, about: Iterable[str]) -> str:
 
 def find_account(email: str) -> Account:
     """The account with this address."""
-    found = Account.by_email(db.session, email)
+    found = Account.by_email(db.session, addresses.clean(plain(email)))
     if found is None:
         raise BadInput(f"There is no account with the address {email}.")
     return found
@@ -84,8 +99,8 @@ def find_account(email: str) -> Account:
 
 def find_organization(text: str) -> Organization:
     """The organization with this number, or with this name when only one has it."""
-    living = select(Organization).where(Organization.deleted_at.is_(None))
-    if text.isdecimal() and (found := db.session.scalars(living.where(Organization.id == int(text))).one_or_none()):
+    living, text = select(Organization).where(Organization.deleted_at.is_(None)), plain(text)
+    if is_number(text) and (found := db.session.scalars(living.where(Organization.id == int(text))).one_or_none()):
         return found
     named = list(db.session.scalars(living.where(Organization.name == text.strip()).order_by(Organization.id)))
     if not named:

@@ -7,15 +7,17 @@ from typing import Any
 
 import click
 from sqlalchemy import func, select
+from sqlalchemy.orm import joinedload
 
 from core import mail
 from core.activity import COMMAND
-from core.cli.office import office, plain, sealer, show
-from core.cli.parsing import DAY, checked_hash, find_account, find_key, find_organization, parse_item
+from core.cli.office import office, plain, reading, sealer, show, show_one
+from core.cli.parsing import DAY, checked_hash, find_account, find_key, find_organization, parse_item, read_password
 from core.dates import now
 from core.db import db
 from models import ADMINISTRATOR, Account, License, Member, Organization, PermissionKey, Product
 
+FACTS = ("key", "state", "owner", "note", "issued_at", "redeemed_at", "revoked_at", "needs_organization")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
@@ -31,8 +33,8 @@ def users() -> None:
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
 def create_user(email: str, name: str, operator: bool, password_stdin: bool) -> None:
     """Create an account whose address counts as confirmed."""
-    password = sys.stdin.readline().rstrip("\r\n") if password_stdin else None
-    with office(pages=True) as settings:
+    password = read_password(sys.stdin.buffer) if password_stdin else None
+    with office(hashes=password_stdin) as settings:
         hashed = checked_hash(password, (name, email)) if password is not None else None
         account = Account.create_confirmed(db.session, email, name or email, hashed, operator, COMMAND, now())
         db.session.commit()
@@ -47,8 +49,8 @@ def block_user(email: str) -> None:
     """Stop every sign-in of an account; memberships stay as they are."""
     with office():
         account = find_account(email)
-        account.block(COMMAND, now())
-        mail.blocked(account)
+        if account.block(COMMAND, now()):
+            mail.blocked(account)
         db.session.commit()
         click.echo(f"{plain(account.email)} is blocked.")
 
@@ -59,8 +61,8 @@ def unblock_user(email: str) -> None:
     """Allow an account to sign in again."""
     with office():
         account = find_account(email)
-        account.unblock(COMMAND, now())
-        mail.unblocked(account)
+        if account.unblock(COMMAND, now()):
+            mail.unblocked(account)
         db.session.commit()
         click.echo(f"{plain(account.email)} can sign in again.")
 
@@ -86,7 +88,7 @@ def add_product(code: str, name: str, organization_only: bool) -> None:
 @json_option
 def list_products(as_json: bool) -> None:
     """List the catalog."""
-    with office(reads=True):
+    with reading():
         rows = [
             {"code": each.code, "name": each.name, "organization_only": each.is_organization_only}
             for each in db.session.scalars(select(Product).order_by(Product.code))
@@ -115,8 +117,10 @@ def issue_key(items: tuple[str, ...], note: str) -> None:
 @json_option
 def list_keys(as_json: bool) -> None:
     """List all keys, oldest first; a key shows its last group."""
-    with office(reads=True):
-        rows = [describe(key) for key in db.session.scalars(select(PermissionKey).order_by(PermissionKey.id))]
+    with reading():
+        owners = joinedload(PermissionKey.organization), joinedload(PermissionKey.account)
+        found = db.session.scalars(select(PermissionKey).options(*owners).order_by(PermissionKey.id))
+        rows = [describe(key) for key in found.unique()]
         show(rows, ("id", "key", "state", "content", "owner"), as_json)
 
 
@@ -125,16 +129,13 @@ def list_keys(as_json: bool) -> None:
 @json_option
 def show_key(key: str, as_json: bool) -> None:
     """Show one key whole, with its items; that it was shown is recorded."""
-    with office():
+    with office(finds=True):
         found = find_key(key)
         row = {**describe(found), "key": found.reveal(sealer(), COMMAND, now())}
         db.session.commit()
-        if as_json:
-            show([row], (), as_json=True)
-            return
-        for name in ("key", "state", "owner", "note", "issued_at", "redeemed_at", "revoked_at", "needs_organization"):
-            click.echo(f"{name.replace('_', ' ')}: {plain(row[name])}")
-        show(row["items"], ("position", "product", "type", "seats", "start", "end", "serial"), as_json=False)
+        show_one(row, FACTS, as_json)
+        if not as_json:
+            show(row["items"], ("position", "product", "type", "seats", "start", "end", "serial"), as_json=False)
 
 
 @keys.command("revoke")
@@ -170,7 +171,7 @@ def release_key(key: str) -> None:
         found = find_key(key)
         found.release(COMMAND, now())
         db.session.commit()
-        click.echo(f"Key {found.id} can be redeemed.")
+        click.echo(f"Key {found.id} belongs to nobody.")
 
 
 @keys.command("extend")
@@ -184,8 +185,9 @@ def extend_key(key: str, item: int | None, end: Any, seats: int | None) -> None:
         raise click.UsageError("Say what changes: --end or --seats.")
     with office():
         found = find_key(key)
-        license = found.extend(COMMAND, now(), position=item, end=end, seats=seats)
-        mail.license_changed(license)
+        license = found.item(item)
+        if found.extend(COMMAND, now(), position=item, end=end, seats=seats):
+            mail.license_changed(license)
         db.session.commit()
         until = f"until {license.end_on}" if license.end_on else "without an end"
         click.echo(f"Item {license.position} of key {found.id}: {license.seats} seats, {until}.")
@@ -200,7 +202,7 @@ def organizations() -> None:
 @json_option
 def list_organizations(as_json: bool) -> None:
     """List the organizations: number, name, administrator, members, licenses."""
-    with office(reads=True):
+    with reading():
         found = db.session.scalars(
             select(Organization).where(Organization.deleted_at.is_(None)).order_by(Organization.id)
         )
@@ -216,8 +218,8 @@ def transfer_organization(organization: str, email: str) -> None:
         found = Organization.locked(db.session, find_organization(organization).id)
         member = found.member_of(find_account(email))
         former = found.holder_of(ADMINISTRATOR)
-        found.transfer(member, COMMAND, now())
-        mail.transferred(member, former)
+        if found.transfer(member, COMMAND, now()):
+            mail.transferred(member, former)
         db.session.commit()
         click.echo(f"{plain(member.shown_name)} is administrator of {plain(found.name)}.")
 
@@ -227,17 +229,23 @@ def describe(key: PermissionKey) -> dict[str, Any]:
     return {
         "id": key.id,
         "key": f"…{key.last_group}",
-        "state": key.state(now().date()),
+        "state": "revoked" if key.revoked_at else "redeemed" if key.redeemed_at else "issued",
         "owner": key.owner_name,
         "organization": key.organization.name if key.organization else None,
         "note": key.note,
-        "content": ", ".join(f"{each.seats} × {each.product.code} {each.word}" for each in key.licenses),
+        "content": ", ".join(map(content, key.licenses)),
         "needs_organization": key.needs_organization,
         "issued_at": moment(key.issued_at),
         "redeemed_at": moment(key.redeemed_at),
         "revoked_at": moment(key.revoked_at),
         "items": [{**each.summary, "serial": each.serial} for each in key.licenses],
     }
+
+
+def content(license: License) -> str:
+    """One item in words, with the day on which it ends; whether that is past changes by itself and is not said."""
+    until = f" until {license.end_on}" if license.end_on else ""
+    return f"{license.seats} × {license.product.code} {license.word}{until}"
 
 
 def moment(at: Any) -> str | None:
