@@ -24,6 +24,7 @@ from tests.clients import Client, sign_in
 from tests.databases import POSTGRESQL, SQLITE, Database, Files, Server, Source, environ
 from tests.kestrel import Kestrel
 from tests.servers import free_port, serving
+from tests.smtp import Mailbox, smtp  # noqa: F401  # fixture
 
 KINDS = {SQLITE: Files, POSTGRESQL: Server}
 
@@ -113,9 +114,12 @@ def settings(database: Database, tmp_path_factory: pytest.TempPathFactory, smtp_
 
 
 @pytest.fixture
-def smtp_environ() -> dict[str, str]:
-    """The settings of mail; without a server letters are kept."""
-    return {}
+def smtp_environ(request: pytest.FixtureRequest) -> dict[str, str]:
+    """The settings of mail; letters are kept unless the test asks for `smtp`."""
+    if "smtp" not in request.fixturenames:
+        return {}
+    mailbox: Mailbox = request.getfixturevalue("smtp")
+    return mailbox.environ
 
 
 @pytest.fixture
