@@ -210,7 +210,7 @@ def local(address: str | None) -> str | None:
 
     Browsers take a backslash for a slash and drop control characters, so neither may be in it.
     """
-    if not address or len(address) > 2000 or "\\" in address or not address.isprintable():
+    if not address or len(address) > 2000 or address.startswith("//") or "\\" in address or not address.isprintable():
         return None
     try:
         parts = urlsplit(address)

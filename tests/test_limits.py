@@ -27,7 +27,7 @@ def context(bare_app: Flask) -> Iterator[Flask]:
 
 
 def counts() -> dict[str, int]:
-    return dict(db.session.execute(select(LimitWindow.rule, LimitWindow.count)).all())  # type: ignore[arg-type]
+    return {row.rule: row.count for row in db.session.scalars(select(LimitWindow))}
 
 
 def use_up(rule: str, subject: str) -> None:
