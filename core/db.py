@@ -20,6 +20,7 @@ from flask import Flask, g, has_app_context, has_request_context, request
 from flask_sqlalchemy_lite import SQLAlchemy
 from sqlalchemy import Connection, DateTime, Engine, MetaData, create_engine, event, make_url
 from sqlalchemy.engine import Dialect
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeDecorator
 
@@ -129,8 +130,10 @@ class GatedConnection(sqlite3.Connection):
         self.inside = True
         try:
             self.execute("BEGIN IMMEDIATE")
-        except BaseException:
+        except BaseException as error:
             self._leave()
+            if isinstance(error, sqlite3.OperationalError):  # as SQLAlchemy tells it of any other statement
+                raise OperationalError("BEGIN IMMEDIATE", None, error) from error
             raise
 
     def commit(self) -> None:
