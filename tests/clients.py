@@ -83,3 +83,9 @@ def sign_in(client: Client, player: Player) -> Client:
         session["fs_cc"], session["fs_paa"] = "set", now().timestamp()
     client.forget_token()
     return client
+
+
+def share(client: Client, page: Any, address: str) -> None:
+    """Give a real browser's page the session of a client."""
+    cookies = [{"name": each.key, "value": each.value, "url": address} for each in (client._cookies or {}).values()]
+    page.context.add_cookies(cookies)
