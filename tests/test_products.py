@@ -300,6 +300,7 @@ def test_empty_list_says_what_to_do(client_for: For, cast: Cast, portal: Portal)
 @pytest.mark.on_sqlite
 def test_key_is_validated_and_added_in_place(page: Page, server: str, cast: Cast, client_for: For) -> None:
     share(client_for("alice"), page, server)
+    page.emulate_media(reduced_motion="reduce")  # colors are judged when nothing fades any more
     page.goto(f"{server}/admin/products")
     field = page.get_by_label("Permission key")
     field.fill(cast.unused["mixed"])
@@ -315,6 +316,7 @@ def test_key_is_validated_and_added_in_place(page: Page, server: str, cast: Cast
 @pytest.mark.on_sqlite
 def test_row_unfolds_folds_and_shows_its_key(page: Page, server: str, cast: Cast, client_for: For) -> None:
     share(client_for("alice"), page, server)
+    page.emulate_media(reduced_motion="reduce")  # colors are judged when nothing fades any more
     page.goto(f"{server}/admin/products")
     button = page.get_by_role("button", name="Details of Hub Server")
     button.click()
@@ -332,6 +334,7 @@ def test_second_press_finds_the_row_that_is_there(page: Page, server: str, cast:
     alice = client_for("alice")
     alice.send(ADD, permission_key=cast.unused["only"])
     share(alice, page, server)
+    page.emulate_media(reduced_motion="reduce")  # colors are judged when nothing fades any more
     page.goto(f"{server}/admin/products")
     page.get_by_label("Permission key").fill(cast.unused["only"])
     page.get_by_role("button", name="Add product to my list").click()
@@ -342,6 +345,7 @@ def test_second_press_finds_the_row_that_is_there(page: Page, server: str, cast:
 @pytest.mark.on_sqlite
 def test_error_stands_beside_the_field_and_has_the_focus(page: Page, server: str, cast: Cast, client_for: For) -> None:
     share(client_for("alice"), page, server)
+    page.emulate_media(reduced_motion="reduce")  # colors are judged when nothing fades any more
     page.goto(f"{server}/admin/products")
     field = page.get_by_label("Permission key")
     field.fill(mistyped(cast.unused["only"], 5))
