@@ -111,11 +111,17 @@ def is_anything_due(session: Session, now: datetime) -> bool:
 
 
 def claim(session: Session, now: datetime, hold: timedelta) -> Outbox | None:
-    """Take the letter that is due the longest, for `hold`; commit before speaking to a server."""
+    """Take the letter that is due the longest, for `hold`; commit before speaking to a server.
+
+    The row is detached: it stays what was claimed, whatever others do to it meanwhile.
+    """
     first = select(Outbox.id).where(*_due(now)).order_by(Outbox.next_try_at, Outbox.id).limit(1)
     chosen = first.with_for_update(skip_locked=True).scalar_subquery()  # SQLite has one writer and leaves the lock out
     taking = update(Outbox).where(Outbox.id == chosen).values(claimed_until=now + hold).returning(Outbox)
-    return session.scalars(taking, execution_options={"populate_existing": True}).one_or_none()
+    row = session.scalars(taking, execution_options={"populate_existing": True}).one_or_none()
+    if row is not None:
+        session.expunge(row)
+    return row
 
 
 def note_sent(session: Session, row: Outbox, now: datetime) -> None:

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from email import policy
 from email.message import EmailMessage
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from aiosmtpd.controller import Controller
@@ -97,7 +97,7 @@ class Mailbox:
             self._arrived.notify_all()
         if address in self.breaks:
             self.breaks.discard(address)
-            assert server.transport is not None
+            assert isinstance(server.transport, asyncio.Transport)
             server.transport.abort()
         return "250 OK"
 
@@ -109,7 +109,7 @@ class _Counting(Controller):
 
     def factory(self) -> SMTP:
         self.mailbox.connections += 1
-        return super().factory()
+        return cast(SMTP, super().factory())  # type: ignore[no-untyped-call]
 
 
 def text_of(message: EmailMessage) -> str:
