@@ -266,13 +266,12 @@ def badges(table: str) -> list[str]:
 @pytest.mark.on_sqlite
 def test_over_assigned_license_says_by_how_many(client_for: For, cast: Cast, portal: Portal) -> None:
     with portal.session() as session:
-        session.get_one(License, cast.license["annual"]).key.extend(COMMAND, now(), seats=0)
-    page = client_for("alice").get(f"{ADD}?open={cast.license['annual']}").text
+        session.get_one(License, cast.license["cloud"]).key.extend(COMMAND, now(), position=1, seats=0)
+    page = client_for("alice").get(f"{ADD}?open={cast.license['cloud']}").text
     assert "Over-assigned by 1" in page
     assert "One is over-assigned." in page
-    assert page.index(f'id="license-{cast.license["annual"]}"') < page.index(
-        f'id="license-{cast.license["perpetual"]}"'
-    )
+    over, other = (page.index(f'id="license-{cast.license[name]}"') for name in ("cloud", "annual"))
+    assert over < other
 
 
 @pytest.mark.on_sqlite
