@@ -7,11 +7,11 @@ A test that asks for `database` (or for anything that stands on it) runs on SQLi
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
 from flask import Flask
 from flask_babel import Babel
+from sqlalchemy import create_engine
 from sqlalchemy.orm import Session
 
 from core import db as database_
@@ -165,7 +165,9 @@ def server(app: Flask, settings: Settings) -> Iterator[str]:
 
 
 @pytest.fixture
-def on_app(app: Flask) -> Iterator[Any]:
-    """The session of the whole application's context, to look at what a request left."""
-    with app.app_context():
-        yield db.session
+def on_app(database: Database, app: Flask) -> Iterator[Session]:
+    """A session apart from every request, to look at what one left and to change what the next one finds."""
+    engine = create_engine(database.url)  # without the writer gate, which a session that is kept open would hold
+    with Session(engine, expire_on_commit=False) as session:
+        yield session
+    engine.dispose()
