@@ -39,8 +39,8 @@ REMEMBERED = "pasted"
 MOST_REMEMBERED = 2000  # characters: the session is a cookie of 4 KB
 MANY = 20  # lines; of more, failures come first and the rest is folded
 TONES = {
-    INVITED: "ok", SENT_AGAIN: "ok", IS_DISABLED: "warn", ELSEWHERE: "warn", CANNOT_JOIN: "warn", IS_MEMBER: "off",
-    YOURSELF: "off", NOT_AN_ADDRESS: "bad",
+    INVITED: "ok", SENT_AGAIN: "ok", IS_DISABLED: "warn", ELSEWHERE: "warn", CANNOT_JOIN: "warn", ENOUGH: "warn",
+    IS_MEMBER: "off", YOURSELF: "off", NOT_AN_ADDRESS: "bad",
 }  # fmt: skip
 GOOD_FIRST = {outcome: place for place, outcome in enumerate(TONES)}
 
