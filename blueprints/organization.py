@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import Any
 
-from flask import Blueprint, Response, make_response, render_template, request, url_for
+from flask import Blueprint, Response, flash, make_response, render_template, request, url_for
 from flask_babel import gettext as _
 
 from core import countries, drafts, key_entry, mail
@@ -153,6 +153,8 @@ def page(text: str, entries: Sequence[Entered] = (), refused: RuleBroken | None 
     first = entries[0] if entries else None
     results = Results(entries[:1], day()) if entries else None
     profile = suggested() | typed(request.form)
+    if results is not None and results.said and htmx.wants_fragment:
+        flash(results.said)
     content = render_template(
         "organization/_create.html" if htmx.wants_fragment else "organization/create.html",
         text=text, results=results, refused=refused, others=len(entries) - 1,

@@ -47,9 +47,8 @@ def add() -> Any:
     results = Results(key_entry.redeem(entries, desk.organization, desk.actor, at, day), day, adding=True)
     db.session.commit()
     drafts.take()
-    if results.said:
-        flash(results.said)
     if all(each.is_added for each in results.entries) and not htmx.wants_fragment:
+        flash(results.said)
         return redirect(shown(results.licenses[0]), 303)
     return board(desk, text=text if results.status != 200 else key_entry.left_over(results.entries), results=results)
 
@@ -111,6 +110,8 @@ def board(
     desk: Desk, *, text: str = "", results: Results | None = None, opened: int | None = None, revealed: str = ""
 ) -> Response:
     """The page, or its content for htmx: field, results, list and totals."""
+    if results is not None and results.said and (results.adding or htmx.wants_fragment):
+        flash(results.said)
     listed = product_list.rows(desk.organization, now())
     page = render_template(
         "products/_board.html" if htmx.wants_fragment else "products/index.html",

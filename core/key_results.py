@@ -70,7 +70,11 @@ class Results:
             return None
         if only.is_owned:
             return "info", _("Already in your list."), inside(only.licenses)
-        return "ok", _("The key is genuine and unused."), f"{self.start} {_('Nothing is used yet.')}".strip()
+        return (
+            "ok",
+            _("The key is genuine and unused."),
+            " ".join(filter(None, (self.start, _("Nothing is used yet.")))),
+        )
 
     @property
     def start(self) -> str:
@@ -90,7 +94,7 @@ class Results:
 
     @property
     def said(self) -> str:
-        """What happened, in one sentence; empty when nothing did."""
+        """What happened or was found, in one sentence; empty when the focus goes to what is wrong."""
         added = [license for each in self.entries if each.is_added for license in each.licenses]
         if len(added) == 1:
             return str(_("%(product)s is in your list now.", product=added[0].product.name))
@@ -98,7 +102,9 @@ class Results:
             return str(
                 ngettext("%(num)s license is in your list now.", "%(num)s licenses are in your list now.", len(added))
             )
-        return ""
+        if self.status != 200:
+            return ""
+        return self.message[1] if self.message else self.heading
 
     def _line(self, entered: Entered) -> Line:
         if entered.problem is not None:

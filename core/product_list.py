@@ -32,13 +32,13 @@ class Row:
     @property
     def seats(self) -> str:
         """The sentence below the picture of its seats."""
-        seats = ngettext("%(num)s seat", "%(num)s seats", self.license.seats)
+        all_of_them = seats(self.license.seats)
         if self.state.rank == REVOKED:
-            return str(_("%(seats)s, withdrawn", seats=seats))
+            return str(_("%(seats)s, withdrawn", seats=all_of_them))
         if self.state.is_over:
-            return str(_("%(seats)s, ended", seats=seats))
+            return str(_("%(seats)s, ended", seats=all_of_them))
         if self.state.rank == AHEAD and not self.license.reserved:
-            return str(_("%(seats)s, from %(day)s", seats=seats, day=day(self.license.start_on)))
+            return str(_("%(seats)s, from %(day)s", seats=all_of_them, day=day(self.license.start_on)))
         return self.given
 
     @property
@@ -150,6 +150,9 @@ def _ending(days: Sequence[int]) -> list[str]:
 
 def inside(licenses: Sequence[License]) -> str:
     """What a key holds, in one line: “Draft Pro ANNUAL, 5 seats; Render Studio FLEX CLOUD, 2 seats”."""
-    return "; ".join(
-        f"{each.product.name} {each.word}, {ngettext('%(num)s seat', '%(num)s seats', each.seats)}" for each in licenses
-    )
+    return "; ".join(f"{each.product.name} {each.word}, {seats(each.seats)}" for each in licenses)
+
+
+def seats(number: int) -> str:
+    """A number of seats in words."""
+    return str(ngettext("%(num)s seat", "%(num)s seats", number))
