@@ -1,208 +1,258 @@
 """The worked example of `./portal demo`: two organizations in the middle of their work, the same at every first start.
 
 People and keys are fixed; dates count from the day of the first start, so that something always ends in 12 days.
+What happened is a list of deeds, done through the rules that everybody goes through, in the order of time.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from functools import partial
 
 from flask import current_app
-from flask_security import hash_password
 from sqlalchemy import select
 from stdnum import luhn
 
-from core import addresses, keys, mail
+from core import addresses, demo_text, keys, mail, passwords
 from core.activity import COMMAND, Actor
-from core.dates import LicenseType, now
+from core.dates import LicenseType, now, today
 from core.db import db
-from core.demo_data import CATALOG, KEYS, ORGANIZATIONS, PASSWORD, PEOPLE, DemoKey, DemoOrganization, DemoPerson
+from core.demo_data import (
+    CATALOG,
+    KEYS,
+    ORGANIZATIONS,
+    PASSWORD,
+    PEOPLE,
+    ZONE,
+    DemoGuest,
+    DemoItem,
+    DemoKey,
+    DemoOrganization,
+    DemoPerson,
+)
+from core.outbox import KEEP
 from core.settings import Settings
-from models import Account, Item, Member, Organization, PermissionKey, Product
+from models import ADMINISTRATOR, Account, Item, Member, Organization, PermissionKey, Product
 
-ALPHABET = keys.ALPHABET
+Deed = tuple[float, Callable[[datetime], object]]  # how many days ago, and what was done
+OPENED = 800  # days ago the vendor set the portal up
+SIGNED_UP = 400
+SOON = 0.1  # of a day: what follows at once
 
 
 def prepare(settings: Settings) -> str:
     """Make the example in an empty database, or go on with the one that is there; returns what the terminal shows."""
     from app import create_app
 
-    app = create_app(settings)
-    with app.app_context():
+    with create_app(settings).app_context():
         if db.session.scalar(select(Account.id).limit(1)) is None:
-            Example(settings, now()).make()
+            Example(now()).make()
             db.session.commit()
-        return welcome(settings)
+        return demo_text.welcome(settings, unused())
 
 
-def welcome(settings: Settings) -> str:
-    """Who can sign in with which password, and the permission keys that nobody has redeemed yet."""
-    who = [(person.email, PASSWORD, person.note) for person in PEOPLE if person.note]
-    unused = []
-    for demo_key in KEYS:
-        key = db.session.scalars(select(PermissionKey).where(PermissionKey.text_hash == digest(demo_key))).one_or_none()
-        if demo_key.redeemed_by is None and key is not None and key.redeemed_at is None:
-            unused.append((text_of(demo_key), demo_key.note))
-    return "\n".join(
-        [
-            f"The demo runs at {settings.base_url} and keeps its data in {settings.data}.",
-            "",
-            "Who can sign in (address, password, who):",
-            *columns(who),
-            "",
-            "Unused permission keys:",
-            *columns(unused),
-            "",
-            "Letters are kept, not sent: the operator reads them under Outgoing mail, links included.",
-            "Ctrl-C stops the demo; it goes on where it was at the next start.",
-            "",
-        ]
-    )
-
-
-def columns(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    """Rows in aligned columns, two spaces in front."""
-    widths = [max(len(row[n]) for row in rows) for n in range(len(rows[0]))] if rows else []
-    return ["  " + "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+def unused() -> list[tuple[str, str]]:
+    """Text and words of the keys to try that nobody has redeemed yet."""
+    to_try = [(text_of(key), key.words) for key in KEYS if key.words]
+    hashes = [keys.digest(text) for text, _words in to_try]
+    waiting = select(PermissionKey.text_hash).where(PermissionKey.redeemed_at.is_(None))
+    left = set(db.session.scalars(waiting.where(PermissionKey.text_hash.in_(hashes))))
+    return [row for row, digest in zip(to_try, hashes, strict=True) if digest in left]
 
 
 def text_of(key: DemoKey) -> str:
     """The text of a demo key: genuine in form, always the same, and good for no other database."""
     number = int.from_bytes(hashlib.sha256(f"demo:{key.name}".encode()).digest(), "big")
-    groups = ("".join(ALPHABET[number >> (20 * group + 5 * n) & 31] for n in range(4)) for group in range(5))
-    return "-".join(group + luhn.calc_check_digit(group, ALPHABET) for group in groups)
-
-
-def digest(key: DemoKey) -> bytes:
-    """What the key is looked up by."""
-    return keys.digest(text_of(key))
+    groups = ("".join(keys.ALPHABET[number >> (20 * group + 5 * n) & 31] for n in range(4)) for group in range(5))
+    return "-".join(group + luhn.calc_check_digit(group, keys.ALPHABET) for group in groups)
 
 
 @dataclass
 class Example:
-    """Makes the example through the rules that everybody goes through, in the order in which things happened."""
+    """Makes the example; the caller commits."""
 
-    settings: Settings
     now: datetime
+    hashed: str = ""
+    products: dict[str, Product] = field(default_factory=dict)
+    people: dict[str, Account] = field(default_factory=dict)
+    keys: dict[str, PermissionKey] = field(default_factory=dict)
+    organizations: dict[str, Organization] = field(default_factory=dict)
 
     def make(self) -> None:
-        """Everything; the caller commits."""
-        self.catalog = [
-            Product.add(db.session, code, name, only, COMMAND, self.ago(800)) for code, name, only in CATALOG
-        ]
-        hashed = hash_password(PASSWORD)
-        self.people = {person.email: self.account(person, hashed) for person in PEOPLE}
-        self.operator = next(each for each in self.people.values() if each.is_operator)
-        self.keys = {demo_key.name: self.issue(demo_key) for demo_key in KEYS}
-        for demo_organization in ORGANIZATIONS:
-            self.organization(demo_organization)
-        for demo_key in KEYS:
-            self.redeem_personally(demo_key)
-        for demo_key in KEYS:
-            self.afterwards(demo_key)
+        """Do every deed when it was done."""
+        self.hashed = passwords.hashed(PASSWORD)
+        for days, do in sorted(self.deeds(), key=lambda deed: -deed[0]):
+            do(self.now - timedelta(days=days))
 
-    def ago(self, days: float) -> datetime:
-        """The moment some days ago; negative days are ahead."""
-        return self.now - timedelta(days=days)
+    # ── what happened, and when ──
 
-    def account(self, person: DemoPerson, hashed: str) -> Account:
-        """A confirmed account."""
-        account = Account(
-            email=person.email,
-            email_key=addresses.key(person.email),
-            name=person.name,
-            password=hashed,
-            fs_uniquifier=hashlib.sha256(f"demo:{person.email}".encode()).hexdigest(),
-            created_at=self.ago(800),
-            confirmed_at=self.ago(800),
-            is_operator=person.is_operator,
-            zone=person.zone,
-            company=person.company,
-        )
-        db.session.add(account)
-        db.session.flush()
-        return account
+    def deeds(self) -> Iterator[Deed]:
+        """Everything that happened, in no order but that of equal times."""
+        for row in CATALOG:
+            yield OPENED, partial(self.add_product, *row)
+        for person in PEOPLE:
+            yield OPENED if person.is_operator else SIGNED_UP, partial(self.sign_up, person)
+            if person.blocked is not None:
+                yield person.blocked, partial(self.block, person)
+        for key in KEYS:
+            yield from self.deeds_to_key(key)
+        for organization in ORGANIZATIONS:
+            yield from self.deeds_in_organization(organization)
 
-    def issue(self, demo_key: DemoKey) -> PermissionKey:
-        """A key, issued when it was."""
-        products = {product.code: product for product in self.catalog}
-        items = [
-            Item(
-                products[item.product],
-                LicenseType(item.type),
-                item.seats,
-                self.ago(item.start).date(),
-                self.ago(item.end).date() if item.end is not None else None,
-            )
-            for item in demo_key.items
-        ]
-        by, issued = Actor("operator", self.operator.id), self.ago(demo_key.issued)
-        return PermissionKey.issue(
-            db.session, items, current_app.extensions["sealer"], by, issued, note=demo_key.note, text=text_of(demo_key)
-        )[0]
+    def deeds_to_key(self, key: DemoKey) -> Iterator[Deed]:
+        """Issued, redeemed unless an organization was founded with it, and what the vendor did to it later."""
+        yield key.issued, partial(self.issue, key)
+        if key.redeemed_by is not None and key.name not in FOUNDING:
+            yield key.issued - SOON, partial(self.redeem, key)
+        if key.seats_now is not None:
+            yield SOON, partial(self.change_seats, key)
+        if key.revoked is not None:
+            yield key.revoked, partial(self.revoke, key)
 
-    def organization(self, demo: DemoOrganization) -> None:
-        """An organization with its keys, its people in every state, and their permissions."""
-        founder = self.people[demo.administrator]
-        by = Actor("person", founder.id, "127.0.0.1")
-        names = [key.name for key in KEYS if key.redeemed_by == demo.name]
-        founded = self.ago(demo.founded)
-        profile = {"name": demo.name, "zone": demo.zone, "country": demo.country, "contact": founder.name}
-        organization = Organization.create(founder, self.keys[names[0]], profile, by, founded, founded.date())
-        for name in names[1:]:
-            key = self.keys[name]
-            key.redeem(organization, by, max(founded, key.issued_at), key.issued_at.date())
-        me = organization.holder_of("administrator")
-        if me is None:
-            raise LookupError("the founder is the administrator")
+    def deeds_in_organization(self, demo: DemoOrganization) -> Iterator[Deed]:
+        """Founded, its people in every state, and their permissions."""
+        yield demo.founded, partial(self.found, demo)
         for guest in demo.guests:
-            member = self.invite(organization, guest.email, by, me, self.ago(guest.invited))
+            yield guest.invited, partial(self.invite, demo, guest)
             if guest.confirmed is not None:
-                account = self.people[guest.email]
-                member.confirm(account, Actor("person", account.id, "127.0.0.1"), self.ago(guest.confirmed))
+                yield guest.confirmed, partial(self.confirm, demo, guest)
             if guest.is_co_administrator:
-                member.make_co_administrator(None, by, me, self.ago(guest.confirmed or 0))
-        self.give(organization, demo, by)
-        for guest in demo.guests:
+                yield (guest.confirmed or 0) - SOON, partial(self.make_co_administrator, demo, guest)
             if guest.disabled is not None:
-                self.member(organization, guest.email).disable(by, me, self.ago(guest.disabled))
-
-    def invite(self, organization: Organization, email: str, by: Actor, me: Member, at: datetime) -> Member:
-        """A pending member with his letter."""
-        entry = addresses.split(email)[0]
-        invited = organization.invite(entry, by, me, at)
-        if invited.member is None:
-            raise LookupError(f"{email} cannot be invited: {invited.outcome}")
-        mail.invitation(invited.member, at)
-        return invited.member
-
-    def give(self, organization: Organization, demo: DemoOrganization, by: Actor) -> None:
-        """The permissions of the example."""
-        for key_name, position, emails in demo.permissions:
-            license = self.keys[key_name].item(position)
+                yield guest.disabled, partial(self.disable, demo, guest)
+        since = {guest.email: guest.confirmed or 0 for guest in demo.guests}
+        issued = {key.name: key.issued for key in KEYS}
+        for key, position, emails in demo.permissions:
             for email in emails:
-                license.give(self.member(organization, email), by, self.ago(demo.founded / 2))
+                days = min(issued[key], since.get(email, demo.founded)) - 2 * SOON
+                yield days, partial(self.give, demo, key, position, email)
 
-    @staticmethod
-    def member(organization: Organization, email: str) -> Member:
+    # ── the vendor ──
+
+    def add_product(self, code: str, name: str, organization_only: bool, at: datetime) -> None:
+        """A product of the catalog."""
+        self.products[code] = Product.add(db.session, code, name, organization_only, COMMAND, at)
+
+    def issue(self, demo: DemoKey, at: datetime) -> None:
+        """A key with a text that is always the same."""
+        items = [self.item(each) for each in demo.items]
+        sealer = current_app.extensions["sealer"]
+        self.keys[demo.name], _text = PermissionKey.issue(
+            db.session, items, sealer, self.operator, at, note=demo.note, text=text_of(demo)
+        )
+
+    def item(self, demo: DemoItem) -> Item:
+        """An item with its days."""
+        end = None if demo.end is None else self.day(demo.end)
+        return Item(self.products[demo.product], LicenseType(demo.type), demo.seats, self.day(demo.start), end)
+
+    def day(self, days: int) -> date:
+        """The day so many days ago, where the people of the example live."""
+        return today(self.now, ZONE) - timedelta(days=days)
+
+    def change_seats(self, demo: DemoKey, at: datetime) -> None:
+        """Fewer seats than are given away, or none at all."""
+        key = self.keys[demo.name]
+        key.extend(self.operator, at, position=1, seats=demo.seats_now)
+        mail.license_changed(key.item(1), at)
+
+    def revoke(self, demo: DemoKey, at: datetime) -> None:
+        """A key that was withdrawn."""
+        self.keys[demo.name].revoke(self.operator, at, demo.why)
+        mail.key_revoked(self.keys[demo.name], at)
+
+    def block(self, demo: DemoPerson, at: datetime) -> None:
+        """An account that nobody can sign in to."""
+        self.people[demo.email].block(self.operator, at)
+        mail.blocked(self.people[demo.email], at)
+
+    @property
+    def operator(self) -> Actor:
+        """The vendor's person as the one who acts."""
+        return Actor("operator", next(each.id for each in self.people.values() if each.is_operator), "127.0.0.1")
+
+    # ── people and organizations ──
+
+    def sign_up(self, demo: DemoPerson, at: datetime) -> None:
+        """A confirmed account."""
+        account = Account.sign_up(db.session, demo.name, demo.email, self.hashed, at)
+        if account is None:
+            raise LookupError(f"{demo.email} is taken")
+        account.is_operator, account.zone, account.company = demo.is_operator, demo.zone, demo.company
+        account.confirm(Actor("person", account.id, "127.0.0.1"), at)
+        self.people[demo.email] = account
+
+    def redeem(self, demo: DemoKey, at: datetime) -> None:
+        """A key that became licenses of an organization or a person."""
+        owner = self.organizations.get(demo.redeemed_by or "") or self.people[demo.redeemed_by or ""]
+        by = self.administrator(owner)[1] if isinstance(owner, Organization) else by_person(owner)
+        self.keys[demo.name].redeem(owner, by, at, at.date())
+
+    def found(self, demo: DemoOrganization, at: datetime) -> None:
+        """An organization, created with the first of its keys."""
+        founder = self.people[demo.administrator]
+        profile = {"name": demo.name, "zone": demo.zone, "country": demo.country, "contact": founder.name}
+        key = self.keys[next(name for name in FOUNDING if FOUNDING[name] == demo.name)]
+        self.organizations[demo.name] = Organization.create(founder, key, profile, by_person(founder), at, at.date())
+
+    def invite(self, demo: DemoOrganization, guest: DemoGuest, at: datetime) -> None:
+        """A pending member; the letter is kept as long as letters are."""
+        organization = self.organizations[demo.name]
+        me, by = self.administrator(organization)
+        invited = organization.invite(addresses.split(guest.email)[0], by, me, at)
+        if invited.member is None:
+            raise LookupError(f"{guest.email} cannot be invited: {invited.outcome}")
+        if at > self.now - KEEP and guest.confirmed is None:
+            mail.invitation(invited.member, at)
+
+    def confirm(self, demo: DemoOrganization, guest: DemoGuest, at: datetime) -> None:
+        """The invited person takes part."""
+        member, account = self.member(demo, guest.email), self.people[guest.email]
+        member.confirm(account, by_person(account), at)
+        if at > self.now - KEEP:
+            mail.confirmed(member, at)
+
+    def make_co_administrator(self, demo: DemoOrganization, guest: DemoGuest, at: datetime) -> None:
+        """The one co-administrator."""
+        me, by = self.administrator(self.organizations[demo.name])
+        self.member(demo, guest.email).make_co_administrator(None, by, me, at)
+
+    def disable(self, demo: DemoOrganization, guest: DemoGuest, at: datetime) -> None:
+        """A member whose participation was stopped."""
+        me, by = self.administrator(self.organizations[demo.name])
+        member = self.member(demo, guest.email)
+        member.disable(by, me, at)
+        mail.disabled(member, at)
+
+    def give(self, demo: DemoOrganization, key: str, position: int, email: str, at: datetime) -> None:
+        """A permission."""
+        _me, by = self.administrator(self.organizations[demo.name])
+        self.keys[key].item(position).give(self.member(demo, email), by, at)
+
+    def administrator(self, organization: Organization) -> tuple[Member, Actor]:
+        """The administrator's row, and he as the one who acts."""
+        member = organization.holder_of(ADMINISTRATOR)
+        if member is None or member.account is None:
+            raise LookupError("an organization has an administrator")
+        return member, by_person(member.account)
+
+    def member(self, demo: DemoOrganization, email: str) -> Member:
         """The live member with this address."""
+        organization = self.organizations[demo.name]
         query = select(Member).where(Member.organization_id == organization.id, Member.email == email, *Member.LIVE)
         return db.session.scalars(query).one()
 
-    def redeem_personally(self, demo_key: DemoKey) -> None:
-        """A key that belongs to a person."""
-        owner = self.people.get(demo_key.redeemed_by or "")
-        if owner is not None:
-            at = self.ago(demo_key.issued)
-            self.keys[demo_key.name].redeem(owner, Actor("person", owner.id, "127.0.0.1"), at, at.date())
 
-    def afterwards(self, demo_key: DemoKey) -> None:
-        """What the vendor did to a key later."""
-        key, by = self.keys[demo_key.name], Actor("operator", self.operator.id)
-        if demo_key.seats_now is not None:
-            key.extend(by, self.ago(1), position=1, seats=demo_key.seats_now)
-        if demo_key.revoked is not None:
-            key.revoke(by, self.ago(demo_key.revoked), demo_key.why)
+def by_person(account: Account) -> Actor:
+    """An account as the one who acts."""
+    return Actor("person", account.id, "127.0.0.1")
+
+
+#: The first key of each organization, with which it was created.
+FOUNDING = {
+    next(key.name for key in KEYS if key.redeemed_by == organization.name): organization.name
+    for organization in ORGANIZATIONS
+}
