@@ -104,7 +104,10 @@ class Results:
             )
         if self.status != 200:
             return ""
-        return self.message[1] if self.message else self.heading
+        # Not the words that stand on the page: found twice, they would be read twice.
+        if self.contents:
+            return str(_("What is inside is shown below the field."))
+        return str(_("Nothing new: the licenses are here already."))
 
     def _line(self, entered: Entered) -> Line:
         if entered.problem is not None:

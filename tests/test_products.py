@@ -64,7 +64,9 @@ def test_typing_error_is_named_and_the_text_kept(client_for: For, cast: Cast, pa
 @pytest.mark.on_sqlite
 def test_htmx_gets_the_board_and_others_a_page(client_for: For, cast: Cast) -> None:
     alice = client_for("alice")
-    assert said(alice.swap(VALIDATE, permission_key=cast.unused["only"])) == ["The key is genuine and unused."]
+    assert said(alice.swap(VALIDATE, permission_key=cast.unused["only"])) == [
+        "What is inside is shown below the field."
+    ]
     assert alice.swap(VALIDATE, permission_key="").text.lstrip().startswith('<div class="sheet" id="board">')
     assert alice.send(VALIDATE, permission_key="").text.startswith("<!doctype html>")
 
