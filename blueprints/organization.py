@@ -70,6 +70,12 @@ def validate() -> Any:
     return led_elsewhere(text) or page(text, entered(text))
 
 
+@bp.get("/create/validate")
+def validated() -> Response:
+    """Whoever comes back to the address of the answer, as after signing in anew, begins again."""
+    return away(url_for(".create"))
+
+
 @bp.post("/create")
 def create_submit() -> Any:
     """Create the organization and redeem the key, in one go or not at all."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from flask import Blueprint, Response, current_app, flash, make_response, redirect, render_template, request, url_for
+from flask import Blueprint, Response, current_app, flash, make_response, render_template, request, url_for
 from flask_babel import gettext as _
 
 from core import drafts, key_entry, product_list
+from core.answers import away
 from core.dates import now, today
 from core.db import db
 from core.errors import RuleBroken
@@ -37,8 +36,15 @@ def validate() -> Response:
     return board(desk, text=text, results=Results(key_entry.read(text, day, desk.organization), day))
 
 
+@bp.get("/validate")
+def validated() -> Response:
+    """Whoever comes back to the address of an answer, as after signing in anew, finds the list."""
+    admin_desk()
+    return away(url_for(".index"))
+
+
 @bp.post("")
-def add() -> Any:
+def add() -> Response:
     """Redeem the keys, each wholly or not at all."""
     key_entry.count(actor())
     desk, text, at = admin_desk(), typed(), now()
@@ -48,8 +54,7 @@ def add() -> Any:
     db.session.commit()
     drafts.take()
     if all(each.is_added for each in results.entries) and not htmx.wants_fragment:
-        flash(results.said)
-        return redirect(shown(results.licenses[0]), 303)
+        return away(shown(results.licenses[0]), said=results.said)
     return board(desk, text=text if results.status != 200 else key_entry.left_over(results.entries), results=results)
 
 
@@ -59,6 +64,13 @@ def details(license_id: int) -> str:
     license = admin_desk().license(license_id)
     row = product_list.row(license, now(), license.key.owner_zone)
     return render_template("products/_rows.html", rows=[row], opened=license_id)
+
+
+@bp.get("/<int:license_id>/reveal")
+@bp.get("/<int:license_id>/copy")
+def hidden(license_id: int) -> Response:
+    """Whoever comes back to the address of a shown key finds it hidden."""
+    return away(shown(admin_desk().license(license_id)))
 
 
 @bp.post("/<int:license_id>/reveal")

@@ -243,6 +243,17 @@ def test_reveal_shows_the_key_and_is_recorded(client_for: For, cast: Cast, porta
 
 
 @pytest.mark.on_sqlite
+def test_address_of_an_answer_leads_back_to_the_list(client_for: For, cast: Cast, portal: Portal) -> None:
+    alice, mine = client_for("alice"), f"{ADD}/{cast.license['annual']}"
+    assert alice.get(VALIDATE).location == ADD
+    assert alice.get(f"{mine}/reveal").location == alice.get(f"{mine}/copy").location
+    assert alice.get(f"{mine}/copy").location == f"{ADD}?open={cast.license['annual']}#license-{cast.license['annual']}"
+    assert alice.get("/organization/create/validate").location == "/organization/create"
+    assert alice.get(f"{ADD}/{cast.license['other']}/reveal").status_code == 404
+    assert portal.recorded("key.reveal") == 0
+
+
+@pytest.mark.on_sqlite
 def test_rows_say_their_state_in_words_and_order_by_need(client_for: For, cast: Cast, portal: Portal) -> None:
     today = now().date()
     with portal.session() as session:
