@@ -5,6 +5,7 @@ What a letter says is in `core/letter_texts.py`; when it leaves, in `core/delive
 
 from __future__ import annotations
 
+import functools
 import secrets
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -172,8 +173,9 @@ def states_for(session: Session, member_ids: Sequence[int]) -> dict[int, tuple[s
     )  # fmt: skip
     rows = session.connection().execute(select(*columns).where(Outbox.id.in_(newest.group_by(Outbox.member_id))))
     sending = outbox.is_sending(current_app.extensions["settings"])
+    words = functools.cache(state_words)  # fifty rows of a page say few different things
     known = [(row, outbox.state_of(row, sending)) for row in rows]
-    return {row.member_id: (state, state_words(state, row.failed_reason, row.tries)) for row, state in known}
+    return {row.member_id: (state, words(state, row.failed_reason, row.tries)) for row, state in known}
 
 
 def state_words(state: str, reason: str | None, tries: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,6 +20,7 @@ MOST_WORDS = 5
 MOST_CACHED = 1000  # organizations whose counts a process remembers
 LONGEST_SEARCH = 200
 STATES = (ENABLED, PENDING, DISABLED)
+MINE = (Member.organization_id == bindparam("organization"), *Member.LIVE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,20 +66,17 @@ class Page:
 
 def read(session: Session, organization_id: int, wanted: Wanted, now: datetime, limit: int = PAGE) -> Page:
     """The members who are asked for, one more than the page holds instead of a count."""
-    query = _matching(ROWS, organization_id, wanted.q).order_by(Member.email_key).limit(limit + 1)
-    if wanted.state:
-        query = query.where(_is_in(wanted.state))
-    if wanted.after is not None:
-        query = query.where(Member.email_key > address_of(organization_id, wanted.after))
-    found = session.connection().execute(query, {"now": now}).all()
+    query = searched(_page(wanted.state, wanted.after is not None), wanted.q)
+    values = {"now": now, "organization": organization_id, "after": wanted.after, "most": limit + 1}
+    found = session.connection().execute(query, values).all()
     return Page(found[:limit], len(found) > limit)
 
 
 def one(session: Session, organization_id: int, member_id: int, now: datetime) -> Row[Any] | None:
     """One live member as the list shows him; None when he is gone."""
     session.flush()
-    query = _matching(ROWS, organization_id, "").where(Member.id == member_id)
-    return session.connection().execute(query, {"now": now}).one_or_none()
+    values = {"now": now, "organization": organization_id, "member": member_id}
+    return session.connection().execute(ONE, values).one_or_none()
 
 
 def count(session: Session, organization_id: int, q: str, version: int | None) -> Counts:
@@ -94,16 +93,9 @@ def count(session: Session, organization_id: int, q: str, version: int | None) -
 
 
 def _count(session: Session, organization_id: int, q: str) -> Counts:
-    filtered = [func.count().filter(_is_in(state)) for state in STATES]
-    query = select(*filtered).select_from(Member).outerjoin(Account, Account.id == Member.account_id)
-    if not q:
-        query = select(*filtered).select_from(Member)
-    enabled, pending, disabled = session.connection().execute(_matching(query, organization_id, q)).one()
+    query = searched(_counted(bool(q)), q)
+    enabled, pending, disabled = session.connection().execute(query, {"organization": organization_id}).one()
     return Counts(enabled, pending, disabled)
-
-
-def _matching(query: Select[*tuple[Any, ...]], organization_id: int, q: str) -> Select[*tuple[Any, ...]]:
-    return searched(query.where(Member.organization_id == organization_id, *Member.LIVE), q)
 
 
 def searched(query: Select[*tuple[Any, ...]], q: str) -> Select[*tuple[Any, ...]]:
@@ -129,12 +121,31 @@ def _is_in(state: str) -> ColumnElement[bool]:
     return and_(Member.confirmed_at.is_not(None), is_disabled)
 
 
-def address_of(organization_id: int, member_id: int) -> Any:
+def address_of(organization_id: Any, member_id: Any) -> Any:
     """The address of the member after whom a page begins, as a subquery."""
     # An ended row still says where the page began; another organization's says nothing.
     other = aliased(Member)
     query = select(other.email_key).where(other.id == member_id, other.organization_id == organization_id)
     return query.scalar_subquery()
+
+
+# Statements are built once: building one costs more than running it.
+
+
+@functools.cache
+def _page(state: str, goes_on: bool) -> Select[*tuple[Any, ...]]:
+    query = _rows().order_by(Member.email_key).limit(bindparam("most"))
+    if state:
+        query = query.where(_is_in(state))
+    if goes_on:
+        query = query.where(Member.email_key > address_of(bindparam("organization"), bindparam("after")))
+    return query
+
+
+@functools.cache
+def _counted(with_names: bool) -> Select[*tuple[Any, ...]]:
+    query = select(*(func.count().filter(_is_in(state)) for state in STATES)).select_from(Member).where(*MINE)
+    return query.outerjoin(Account, Account.id == Member.account_id) if with_names else query
 
 
 def _rows() -> Select[*tuple[Any, ...]]:
@@ -146,7 +157,7 @@ def _rows() -> Select[*tuple[Any, ...]]:
         _permissions(Permission.suspended_at.is_not(None)).label("suspended"),
         _restorable().label("restorable"),
         _is_elsewhere().label("is_elsewhere"),
-    ).outerjoin(Account, Account.id == Member.account_id)  # fmt: skip
+    ).outerjoin(Account, Account.id == Member.account_id).where(*MINE)  # fmt: skip
 
 
 def _permissions(condition: ColumnElement[bool]) -> Any:
@@ -187,4 +198,4 @@ def _is_elsewhere() -> ColumnElement[bool]:
     return and_(Member.confirmed_at.is_(None), query.correlate(Member).exists())
 
 
-ROWS = _rows()  # built once: building it costs more than running it
+ONE = _rows().where(Member.id == bindparam("member"))

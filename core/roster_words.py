@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
+from flask import get_template_attribute
 from flask_babel import format_date, ngettext
 from flask_babel import gettext as _
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from core.dates import today
 from core.outbox import DROPPED, FAILED, KEPT, SENT, WAITING
@@ -32,10 +33,9 @@ Note = tuple[str, str]  # class, text
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """One row as the template writes it; `kind` says which actions apply."""
+    """One row as the template writes it."""
 
     id: int
-    kind: str  # me, administrator, co-administrator, member, pending, disabled
     name: Markup
     mail: Markup | str
     face: str
@@ -46,11 +46,9 @@ class Shown:
     state_class: str
     notes: list[Note]
     given: str
+    may_hold: bool  # permissions
     offer: str
-    more: str
-    has_menu: bool
-    is_expired: bool
-    may_step_down: bool
+    acts: Markup
 
 
 STATE_CLASSES = {PENDING: "state-warn state-open", ENABLED: "state-ok", DISABLED: "state-off state-open"}
@@ -73,6 +71,7 @@ class Words:
         self.elsewhere = _("Cannot join now (part of another organization)")
         self.blocked = _("Blocked by the vendor")
         self._days: dict[date, str] = {}
+        self._acts: dict[str, Markup] = {}
         self._numbers: dict[tuple[str, int], str] = {}
 
     def day(self, moment: datetime) -> str:
@@ -81,6 +80,13 @@ class Words:
         if day not in self._days:
             self._days[day] = str(format_date(day, "d MMM" if day.year == self.today.year else "d MMM yyyy"))
         return self._days[day]
+
+    def acts(self, kind: str, member_id: int, name: str) -> Markup:
+        """The buttons of a row, from the ones of its kind."""
+        if kind not in self._acts:
+            self._acts[kind] = get_template_attribute("users/_acts.html", "acts")(kind).strip()
+        more = self.more % {"name": name}
+        return self._acts[kind].replace("{id}", str(member_id)).replace("{more}", more)
 
     def number(self, kind: str, n: int) -> str:
         """A number of licenses or earlier permissions in words."""
@@ -118,8 +124,7 @@ def _shown(row: Any, my_id: int, letters: Mapping[int, Note], words: Words) -> S
     is_over = state == PENDING and invitation_expired(row, words.now)
     return Shown(
         id=row.id,
-        kind=_kind(row, state, my_id),
-        name=address(name) if state == PENDING else Markup.escape(name),
+        name=address(name) if state == PENDING else escape(name),
         mail="" if state == PENDING else address(row.account_email),
         face="" if state == PENDING else initials(name),
         face_class=FACE_CLASSES[state],
@@ -129,22 +134,17 @@ def _shown(row: Any, my_id: int, letters: Mapping[int, Note], words: Words) -> S
         state_class=STATE_CLASSES[state],
         notes=list(_notes(row, state, is_over, letters, words)),
         given=words.number("licenses", row.given),
+        may_hold=state == ENABLED,
         offer=offer(row.suspended, row.restorable) if state == ENABLED and row.restorable else "",
-        more=words.more % {"name": name},
-        has_menu=_has_menu(row, my_id),
-        is_expired=is_over,
-        may_step_down=row.role == CO_ADMINISTRATOR,
+        acts=words.acts("expired" if is_over else _kind(row, state, my_id), row.id, name),
     )
 
 
 def _kind(row: Any, state: str, my_id: int) -> str:
+    """By what the actions of a row differ."""
     if row.id == my_id:
-        return "me"
+        return "myself-co-administrator" if row.role == CO_ADMINISTRATOR else "myself"
     return state if state != ENABLED else str(row.role)
-
-
-def _has_menu(row: Any, my_id: int) -> bool:
-    return bool(row.role != ADMINISTRATOR and (row.id != my_id or row.role == CO_ADMINISTRATOR))
 
 
 def _notes(row: Any, state: str, is_over: bool, letters: Mapping[int, Note], words: Words) -> list[Note]:
