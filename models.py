@@ -824,10 +824,30 @@ class Organization(Base):
         if changed:
             record(session_of(self), self.id, by, "organization.edit", self, now, after=sorted(changed))
 
-    def invite(self, entry: addresses.Entry, by: Actor, me: Member, now: datetime) -> Invited:
-        """Put one address of a pasted list among the members as Pending, or say why not."""
+    def known_among(self, keys: Sequence[str]) -> set[str]:
+        """Which of many addresses have an account or a live row here; about the others nothing needs to be asked."""
+        mine = select(Member.email_key).where(Member.organization_id == self.id, *Member.LIVE)
+        accounts = select(Account.email_key).where(Account.email_key.in_(keys))
+        return set(session_of(self).scalars(accounts.union(mine.where(Member.email_key.in_(keys)))))
+
+    def invite(self, entry: addresses.Entry, by: Actor, me: Member, now: datetime, *, is_known: bool = True) -> Invited:
+        """Put one address of a pasted list among the members as Pending, or say why not.
+
+        `is_known` may be False when `known_among` did not name the address.
+        """
         if entry.problem is not None:
             return Invited(entry, NOT_AN_ADDRESS, reason=entry.problem)
+        if is_known and (known := self._known(entry, by, me, now)) is not None:
+            return known
+        member = Member(
+            organization_id=self.id, email=entry.address, email_key=entry.key, role=MEMBER,
+            nonce=secrets.token_hex(16), invited_by=me.id, invited_at=now,
+        )  # fmt: skip
+        session_of(self).add(member)
+        record(session_of(self), self.id, by, "member.invite", flushed(member), now)
+        return Invited(entry, INVITED, member)
+
+    def _known(self, entry: addresses.Entry, by: Actor, me: Member, now: datetime) -> Invited | None:
         session = session_of(self)
         account = session.scalars(select(Account).where(Account.email_key == entry.key)).one_or_none()
         known = Member.email_key == entry.key
@@ -841,13 +861,7 @@ class Organization(Base):
             return Invited(entry, CANNOT_JOIN)
         if account is not None and account.membership is not None:
             return Invited(entry, ELSEWHERE)
-        member = Member(
-            organization_id=self.id, email=entry.address, email_key=entry.key, role=MEMBER,
-            nonce=secrets.token_hex(16), invited_by=me.id, invited_at=now,
-        )  # fmt: skip
-        session.add(member)
-        record(session, self.id, by, "member.invite", flushed(member), now)
-        return Invited(entry, INVITED, member)
+        return None
 
     @staticmethod
     def _invite_known(entry: addresses.Entry, member: Member, by: Actor, me: Member, now: datetime) -> Invited:

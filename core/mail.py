@@ -33,16 +33,20 @@ BLOCKED, UNBLOCKED, TEST = "blocked", "unblocked", "test"
 # ── About members ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def invitation(member: Member, now: datetime | None = None) -> Outbox:
-    """The link to confirm, to the invited address; one that still waits for the same member is superseded."""
+def invitation(member: Member, now: datetime | None = None, *, to_stranger: bool = False) -> Outbox:
+    """The link to confirm, to the invited address; one that still waits for the same member is superseded.
+
+    A stranger has no account and was never written to, so neither is looked for.
+    """
     session = session_of(member)
-    invited = Account.by_email(session, member.email)
+    invited = None if to_stranger else Account.by_email(session, member.email)
     inviter = session.get(Member, member.invited_by) if member.invited_by else None
     language = locale_of(invited or (inviter.account if inviter else None))
     session.flush()
     return outbox.put(
-        session, INVITATION, member.email, language, now or dates.now(), member_id=member.id, supersedes=True
-    )
+        session, INVITATION, member.email, language, now or dates.now(), member_id=member.id,
+        supersedes=not to_stranger,
+    )  # fmt: skip
 
 
 def confirmed(member: Member, now: datetime | None = None) -> Outbox | None:

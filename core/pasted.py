@@ -113,13 +113,14 @@ def _subject(key: str) -> str:
 
 def invite(desk: Desk, entries: Sequence[Entry], enough: Container[str], now: datetime) -> list[Invited]:
     """Invite everybody in the list, with a letter where one is due, in the caller's transaction."""
+    known = desk.organization.known_among([entry.key for entry in entries if entry.problem is None])
     outcomes = []
     for entry in entries:
-        invited = Invited(entry, ENOUGH)
+        invited, is_known = Invited(entry, ENOUGH), entry.key in known
         if entry.key not in enough:
-            invited = desk.organization.invite(entry, desk.actor, desk.me, now)
+            invited = desk.organization.invite(entry, desk.actor, desk.me, now, is_known=is_known)
         if invited.needs_letter and invited.member is not None:
-            mail.invitation(invited.member, now)
+            mail.invitation(invited.member, now, to_stranger=not is_known)
         outcomes.append(invited)
     return outcomes
 
