@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import signal
 import sqlite3
@@ -355,10 +356,21 @@ def test_gate_of_a_killed_process_is_free(bare_app: Flask, database: Database, g
         assert holder.stdout.readline() == b"held\n"
         with Elsewhere(bare_app, thing) as other:
             assert not other.wrote.wait(WAIT)
+            assert is_locked(database)
             holder.send_signal(signal.SIGKILL)
             assert other.wrote.wait(PATIENCE)
     with bare_app.app_context():
         assert phone(thing) == "elsewhere"
+
+
+def is_locked(database: Database) -> bool:
+    """Whether some process has the gate of this database."""
+    with Path(database.url.removeprefix("sqlite:///") + "-gate").open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 @on_sqlite
