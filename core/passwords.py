@@ -59,7 +59,7 @@ def check(password: str, about: Iterable[str] = (), *, field: str = "password") 
     if is_common(password):
         raise BadInput(_l("This password is among the first that others would try. Choose another one."), field=field)
     if is_about(password, about):
-        raise BadInput(_l("A password made of the name or the address is easy to guess. Choose another one."),
+        raise BadInput(_l("A password made of names that are known here is easy to guess. Choose another one."),
                        field=field)  # fmt: skip
 
 

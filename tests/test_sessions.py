@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
 
 import pytest
 import time_machine
 from flask import Flask
 from sqlalchemy import func, select
 
-from core import passwords
 from core.dates import now
-from core.db import Mode, current_mode, db
+from core.db import db
 from core.people import IDLE_AGE, LONGEST_AGE, device_of
 from models import Account, SignIn
 from tests.cast import Cast, Player
@@ -241,53 +238,6 @@ def test_no_token_of_an_address_or_header_signs_in(anonymous: Client, cast: Cast
         token = app.extensions["security"].remember_token_serializer.dumps({"ver": "5", "uid": "bobbobbobbob"})
     assert anonymous.get(f"/profile?auth_token={token}").status_code == 303
     assert anonymous.get("/profile", headers={"Authentication-Token": token}).status_code == 303
-
-
-# ── hashing holds nobody up ──────────────────────────────────────────────────────────────────────────────────────────
-
-
-@pytest.mark.on_sqlite
-@pytest.mark.parametrize(
-    ("path", "form"),
-    [
-        ("/login", SIGN_IN),
-        ("/login", {**SIGN_IN, "password": "not the password"}),
-        ("/register", {"name": "Ann", "email": "ann@example.com", "password": "a sentence is good"}),
-        ("/profile/email", {"new_email": "new@example.com", "password": SIGN_IN["password"]}),
-        ("/profile/password", {"current_password": SIGN_IN["password"], "new_password": "quite another sentence"}),
-    ],
-)
-def test_others_can_write_while_a_password_is_hashed(
-    bob: Client, anonymous: Client, path: str, form: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    hashed = []
-
-    def somebody_writes(function: Callable[..., Any]) -> Callable[..., Any]:
-        def during(*arguments: Any) -> Any:
-            assert current_mode() is Mode.LATE
-            writer = threading.Thread(target=write, args=(bob.application,))
-            writer.start()
-            writer.join(5)
-            hashed.append(not writer.is_alive())
-            return function(*arguments)
-
-        return during
-
-    bob.token, anonymous.token  # noqa: B018  # read before, their pages are not what is tested
-    for name in ("hash_password", "verify_password"):
-        monkeypatch.setattr(passwords, name, somebody_writes(getattr(passwords, name)))
-    client = bob if path.startswith("/profile") else anonymous
-    assert client.send(path, **form).status_code in {303, 422}
-    assert hashed
-    assert all(hashed)
-
-
-def write(app: Flask) -> None:
-    with app.app_context():
-        row = db.session.scalars(select(SignIn)).first()
-        assert row is not None
-        row.device = "written meanwhile"
-        db.session.commit()
 
 
 @pytest.mark.parametrize(
