@@ -30,6 +30,11 @@ class Row:
         return self.license.id
 
     @property
+    def is_personal(self) -> bool:
+        """Whether it is one person's, outside of every organization."""
+        return self.license.key.account_id is not None
+
+    @property
     def seats(self) -> str:
         """The sentence below the picture of its seats."""
         all_of_them = seats(self.license.seats)
@@ -37,6 +42,8 @@ class Row:
             return str(_("%(seats)s, withdrawn", seats=all_of_them))
         if self.state.is_over:
             return str(_("%(seats)s, ended", seats=all_of_them))
+        if self.is_personal:
+            return str(_("%(seats)s, yours alone", seats=seats))
         if self.state.rank == AHEAD and not self.license.reserved:
             return str(_("%(seats)s, from %(day)s", seats=all_of_them, day=day(self.license.start_on)))
         return self.given
