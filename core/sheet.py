@@ -156,7 +156,7 @@ def _line(row: Row[Any], people: Sequence[Row[Any]], held: Held, now: datetime, 
     )  # fmt: skip
     boxes = (_box(person, held.active.get((person.id, row.product_id)), row.id) for person in people)
     # Where nothing can be ticked, or only ticks are asked for, an empty box says nothing.
-    hides_empty = view.only or (line.condition.is_over and view.member is None)
+    hides_empty = view.only or line.condition.is_over
     line.boxes = [box for box in boxes if box.ticked or not hides_empty or box.id == keep]
     return line
 
