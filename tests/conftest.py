@@ -23,6 +23,7 @@ from tests.cast import Cast
 from tests.clients import Client, sign_in
 from tests.databases import POSTGRESQL, SQLITE, Database, Files, Server, Source, environ
 from tests.kestrel import Kestrel
+from tests.letter_desk import desk, writing_app  # noqa: F401  # fixtures
 from tests.servers import free_port, serving
 from tests.smtp import Mailbox, smtp  # noqa: F401  # fixture
 

@@ -1,0 +1,67 @@
+"""What became of the letters to members, as the Users page says it."""
+
+from __future__ import annotations
+
+import pytest
+from flask import Flask
+from sqlalchemy import event
+
+from core import mail
+from core.dates import now
+from core.db import db
+from tests.letter_desk import Desk
+
+
+@pytest.mark.parametrize(
+    ("values", "state", "words"),
+    [
+        ({}, "kept", "Mail not sent: there is no mail server"),
+        ({"sent_at": True}, "sent", "Mail sent"),
+        (
+            {"failed_at": True, "tries": 1, "failed_reason": "552 5.2.2 Mailbox full"},
+            "failed",
+            "Not sent: mailbox full",
+        ),
+        ({"dropped_at": True}, "dropped", "Mail not sent"),
+    ],
+)
+def test_the_users_page_reads_what_became_of_an_invitation(
+    desk: Desk, values: dict[str, object], state: str, words: str
+) -> None:
+    row = mail.invitation(desk.member("dave"))
+    for name, value in values.items():
+        setattr(row, name, now() if value is True else value)
+        row.next_try_at = None if name.endswith("_at") else row.next_try_at
+    desk.session.flush()
+    member_id = desk.member("dave").id
+    assert mail.states_for(desk.session, [member_id, desk.member("bob").id]) == {member_id: (state, words)}
+
+
+@pytest.mark.parametrize(
+    ("tries", "reason", "words"),
+    [
+        (0, None, "Mail on its way"),
+        (0, "connect: Connection refused", "Not sent yet: the mail server does not answer"),
+        (1, "451 4.7.1 Greylisted", "Not sent yet: greylisted"),
+    ],
+)
+def test_words_for_a_letter_that_waits(bare_app: Flask, tries: int, reason: str | None, words: str) -> None:
+    with bare_app.app_context():
+        assert mail.state_words("waiting", reason, tries) == words
+
+
+def test_states_of_many_are_one_statement(desk: Desk) -> None:
+    mail.invitation(desk.member("dave"))
+    desk.session.flush()
+    statements: list[str] = []
+    event.listen(db.engine, "before_cursor_execute", lambda *said: statements.append(said[2]))
+    mail.states_for(desk.session, [desk.cast.dave.member_id or 0] * 50)
+    assert len(statements) == 1
+
+
+def test_the_newest_invitation_counts(desk: Desk) -> None:
+    dave = desk.member("dave")
+    mail.invitation(dave)
+    mail.invitation(dave)
+    desk.session.flush()
+    assert mail.states_for(desk.session, [dave.id])[dave.id][0] == "kept"
