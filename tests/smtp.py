@@ -116,7 +116,7 @@ def text_of(message: EmailMessage) -> str:
     """The text part of a letter."""
     part = message.get_body(("plain",))
     assert part is not None
-    return str(part.get_content())
+    return "\n".join(str(part.get_content()).splitlines())
 
 
 def html_of(message: EmailMessage) -> str:
