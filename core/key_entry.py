@@ -8,6 +8,7 @@ from datetime import date, datetime
 from typing import Any
 
 from babel.lists import format_list
+from flask import current_app
 from flask_babel import get_locale
 from flask_babel import gettext as _
 
@@ -15,6 +16,7 @@ from core import keys, limits
 from core.activity import Actor
 from core.db import db
 from core.errors import BadInput, RuleBroken
+from core.sealing import SealBroken
 from models import Account, License, Organization, PermissionKey
 
 FIELD = "permission_key"
@@ -86,6 +88,17 @@ def redeem(
     # In one order for everybody: two pastes with the same keys must not wait for each other.
     done = {each.key.id: _redeemed(each, owner, by, now, today) for each in _by_id(entries) if each.key is not None}
     return [done[each.key.id] if each.key is not None else each for each in entries]
+
+
+def revealed(key: PermissionKey, by: Actor, now: datetime) -> str:
+    """The text of a redeemed key for somebody who may see it, recorded; the caller commits.
+
+    :raise RuleBroken: when the portal has lost what it takes to read it.
+    """
+    try:
+        return key.reveal(current_app.extensions["sealer"], by, now)
+    except SealBroken:
+        raise RuleBroken(_("The portal cannot read this key any more. The vendor can tell it.")) from None
 
 
 def _by_id(entries: Iterable[Entered]) -> list[Entered]:
