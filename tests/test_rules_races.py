@@ -196,7 +196,8 @@ def test_two_persons_with_one_key_found_one_organization(stage: Stage, cast: Cas
 def test_creating_and_keeping_with_one_key_ends(stage: Stage, cast: Cast) -> None:
     """Two tabs of one person: either wins, and neither waits for the other for ever."""
     ends = stage(creating(cast, "personal", "erin"), redeeming(cast, "personal", "erin"))
-    assert sorted(ends) in (["KeyInUse", "added"], ["KeyInUse", "done"])
+    # Who comes after the organization keeps for the organization, and has the key already.
+    assert sorted(ends) in (["KeyInUse", "added"], ["KeyInUse", "done"], ["done", "there already"])
 
 
 def test_person_joins_one_of_two_organizations(stage: Stage, bare_app: Flask, cast: Cast) -> None:
