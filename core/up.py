@@ -93,8 +93,9 @@ def run(
 def _note_signals() -> list[int]:
     stopping: list[int] = []
     for number in STOP_SIGNALS:
-        # nohup and shells that ignore a signal on our behalf are obeyed.
-        if signal.getsignal(number) is not signal.SIG_IGN:
+        # Under nohup the end of the terminal is none of ours. A shell's background job ignores SIGINT too, and yet
+        # whoever sends it means it.
+        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, lambda number, _frame: stopping.append(number))
     return stopping
 
