@@ -49,6 +49,7 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(RuleBroken, rule_broken)
     app.register_error_handler(HTTPException, http_error)
     app.register_error_handler(OperationalError, storage_error)
+    app.register_error_handler(OverflowError, beyond_every_row)
     app.register_error_handler(Exception, unforeseen)
 
 
@@ -75,6 +76,11 @@ def http_error(error: HTTPException) -> Response:
     if code == 405:
         response.headers["Allow"] = ", ".join(getattr(error, "valid_methods", None) or ())
     return response
+
+
+def beyond_every_row(_error: OverflowError) -> Response:
+    """A number in an address that no row can have; SQLite does not even look for it."""
+    return problem(404, sentence_of(404))
 
 
 def storage_error(error: DBAPIError) -> Response:
