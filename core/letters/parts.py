@@ -75,25 +75,29 @@ class Writing:
 
     def member(self, name: str = "") -> Member:
         """The member of the row, or of one of its arguments."""
-        return _found(self.session.get(Member, self.row.args.get(name) if name else self.row.member_id))
+        return self.found(Member, self.row.args.get(name) if name else self.row.member_id)
 
     def account(self) -> Account:
         """The account of the row."""
-        return _found(self.session.get(Account, self.row.account_id))
+        return self.found(Account, self.row.account_id)
 
     def key(self) -> PermissionKey:
         """The permission key that the row names."""
-        return _found(self.session.get(PermissionKey, self.row.args.get("key")))
+        return self.found(PermissionKey, self.row.args.get("key"))
 
     def organization(self, member: Member) -> Organization:
         """The member's organization."""
-        return _found(self.session.get(Organization, member.organization_id))
+        return self.found(Organization, member.organization_id)
 
+    def found(self, kind: type[T], ident: int | None) -> T:
+        """The row of a kind.
 
-def _found(row: T | None) -> T:
-    if row is None:
-        raise NotNeeded
-    return row
+        :raise NotNeeded: when it is gone, even for a masked letter: nothing is left to write.
+        """
+        row = self.session.get(kind, ident) if ident is not None else None
+        if row is None:
+            raise NotNeeded
+        return row
 
 
 def plain(text: str) -> str:
