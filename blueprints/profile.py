@@ -7,7 +7,7 @@ from flask_babel import gettext as _
 from flask_babel import ngettext
 from sqlalchemy import func, select
 
-from core import accounts, limits, mail, passwords
+from core import accounts, addresses, limits, mail, passwords
 from core.account_forms import led_to, shown, typed
 from core.dates import now, zones
 from core.db import db
@@ -32,6 +32,8 @@ def page() -> Response:
 def contact_submit() -> Response:
     """Change the contact information."""
     try:
+        if typed("locale") not in {"", *LANGUAGES}:
+            raise BadInput(_("There is no such language."), field="locale")
         own_account().edit({name: typed(name) for name in CONTACT}, actor(), now())
     except RuleBroken as refused:
         return profile(refused, "contact")
@@ -44,7 +46,7 @@ def contact_submit() -> Response:
 def email_submit() -> Response:
     """Send a link to the new address and a notice to the present one; the link changes it."""
     try:
-        checked_email(typed("new_email"), field="new_email")
+        limits.count("letter", addresses.key(checked_email(typed("new_email"), field="new_email")))
         account = proved(typed("password"), "password")
         email = account.want_email(typed("new_email"), field="new_email")
     except RuleBroken as refused:
