@@ -7,7 +7,7 @@ from flask_login import current_user
 from sqlalchemy.exc import IntegrityError
 
 from core import accounts, addresses, limits, mail, passwords
-from core.account_forms import led_to, next_email, shown, typed
+from core.account_forms import led_to, next_email, paced, shown, typed
 from core.dates import now
 from core.db import db
 from core.errors import RuleBroken
@@ -106,6 +106,7 @@ def resend() -> Response:
 
 
 @bp.post("/confirm")
+@paced
 def resend_submit() -> Response:
     """Send the confirmation again to whom it helps, and say the same to everybody."""
     try:
@@ -131,6 +132,7 @@ def forgot() -> Response:
 
 
 @bp.post("/reset")
+@paced
 def forgot_submit() -> Response:
     """Send the link to an account's own address, and say the same to everybody."""
     try:

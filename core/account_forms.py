@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+import functools
+import time
+from collections.abc import Callable
+from typing import Any, ParamSpec
 
 from flask import Response, make_response, redirect, render_template, request, session
 from flask_babel import gettext as _
 
 from core.errors import RuleBroken, TooMany
 from core.htmx import vary
+
+PACE = 0.06  # seconds, several times what a letter costs
+P = ParamSpec("P")
 
 NEXT_EMAIL = "email"  # kept in the session for one page: who was written to, or who is to sign in
 
@@ -28,6 +34,22 @@ def shown(template: str, refused: RuleBroken | None = None, **context: Any) -> R
     if isinstance(refused, TooMany):
         response.headers["Retry-After"] = str(refused.retry_after)
     return response
+
+
+def paced(view: Callable[P, Response]) -> Callable[P, Response]:
+    """Have a view answer no sooner than PACE, so that time tells nobody whether a letter was written.
+
+    It waits when everything is committed, and the limits keep it from being asked often.
+    """
+
+    @functools.wraps(view)
+    def answer(*args: P.args, **kwargs: P.kwargs) -> Response:
+        began = time.monotonic()
+        response = view(*args, **kwargs)
+        time.sleep(max(0.0, began + PACE - time.monotonic()))
+        return response
+
+    return answer
 
 
 def led_to(address: str, email: str = "") -> Response:

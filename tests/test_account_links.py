@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from datetime import timedelta
 
 import pytest
@@ -10,6 +11,7 @@ import time_machine
 from flask import Flask
 
 from core import mail, meta, tokens
+from core.account_forms import PACE
 from core.dates import now
 from core.db import db
 from core.tokens import Purpose
@@ -187,3 +189,14 @@ def test_of_two_that_use_the_link_of_a_new_portal_one_becomes_operator(app: Flas
     for each in threads:
         each.join()
     assert sorted(answers) == [303, 410, 410]
+
+
+@pytest.mark.on_sqlite
+@pytest.mark.parametrize("path", ["/reset", "/confirm"])
+def test_asking_for_a_letter_takes_as_long_for_everybody(app: Flask, cast: Cast, path: str) -> None:
+    for email in ("bob@example.com", "nobody@example.com"):
+        client = Client(app)
+        assert client.token
+        began = time.monotonic()
+        client.send(path, email=email)
+        assert time.monotonic() - began >= PACE
