@@ -49,8 +49,9 @@ def state(settings: Settings) -> str:
 
 def upgrade(settings: Settings, *, is_demo: bool = False, target: str = "heads") -> None:
     """Bring the database to the target and note, in a new one, whether it is the demo's."""
-    with _opened(settings):
-        alembic.upgrade(target)
+    with _opened(settings) as app:
+        with app.app_context():  # at its end Alembic lets go of its connection, and with it of the writer gate
+            alembic.upgrade(target)
         if target == "heads":
             meta.begin(db.session, now(), is_demo=is_demo)
             db.session.commit()
@@ -76,12 +77,12 @@ def application(settings: Settings) -> Flask:
 
 
 @contextlib.contextmanager
-def _opened(settings: Settings) -> Iterator[None]:
+def _opened(settings: Settings) -> Iterator[Flask]:
     """Nobody else migrates meanwhile; afterwards every connection is closed, so that SQLite's file is whole."""
     app = application(settings)
     try:
         with app.app_context(), _alone():
-            yield
+            yield app
     finally:
         with app.app_context():
             db.engine.dispose()
