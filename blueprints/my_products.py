@@ -150,7 +150,7 @@ def shared(who: str) -> list[tuple[rights.Right, tuple[str, str]]]:
     if person.organization_id is None:
         return []
     found = rights.in_organization(
-        db.session, person.organization_id, person.organization_zone, person.member_id, person.state == ENABLED, now()
+        db.session, person.organization_id, person.shown_zone, person.member_id, person.state == ENABLED, now()
     )
     return [(right, rights.sentence(right, who)) for right in found]
 

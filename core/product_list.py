@@ -43,7 +43,7 @@ class Row:
         if self.state.is_over:
             return str(_("%(seats)s, ended", seats=all_of_them))
         if self.is_personal:
-            return str(_("%(seats)s, yours alone", seats=seats))
+            return str(_("%(seats)s, yours alone", seats=all_of_them))
         if self.state.rank == AHEAD and not self.license.reserved:
             return str(_("%(seats)s, from %(day)s", seats=all_of_them, day=day(self.license.start_on)))
         return self.given

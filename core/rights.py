@@ -92,7 +92,7 @@ def condition(row: Any, now: datetime) -> Condition:
 
 
 def in_organization(
-    session: Session, organization_id: int, zone: str, member_id: int, is_enabled: bool, now: datetime
+    session: Session, organization_id: int, zone: str, member_id: int | None, is_enabled: bool, now: datetime
 ) -> list[Right]:
     """What a member may run of his organization's products, one right a product."""
     values = {"organization_id": organization_id, "member_id": member_id}
