@@ -48,6 +48,8 @@ def cli() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; what a person did wrong is one sentence on standard error."""
+    # Whatever a command makes holds people's data, also where the folder it lies in is open to others.
+    os.umask(0o077)
     try:
         result = cli.main(arguments, prog_name="portal", standalone_mode=False)
         sys.stdout.flush()
