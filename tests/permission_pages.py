@@ -102,3 +102,8 @@ def crowd(app: Flask, cast: Cast, number: int) -> list[int]:
     with app.app_context():
         query = select(Member.id).where(Member.email.startswith("crowd")).order_by(Member.email_key)
         return list(db.session.scalars(query))
+
+
+def text_of(response: TestResponse) -> str:
+    """What an answer says, white space evened."""
+    return words(BeautifulSoup(response.text, "html.parser"))
