@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from sqlalchemy import Connection, create_engine, make_url, text
+from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 
 from core.db import engine_options
@@ -59,13 +60,14 @@ def has_operator(settings: Settings) -> bool:
     return _count(settings, "SELECT count(*) FROM account WHERE is_operator AND deleted_at IS NULL")
 
 
-def has_headless_organization(settings: Settings) -> bool:
-    """Whether an organization lacks its administrator, which no page of the portal can bring about."""
-    return _count(
-        settings,
-        "SELECT count(*) FROM organization WHERE deleted_at IS NULL AND NOT EXISTS (SELECT 1 FROM member"
-        " WHERE organization_id = organization.id AND role = 'administrator' AND ended_at IS NULL)",
-    )
+def faults(settings: Settings) -> list[str]:
+    """What is not as the rules leave it, which no page of the portal can bring about; see `core.audit`."""
+    from core import audit  # and with it the whole domain, which only `check` has use for
+
+    if state(settings) != CURRENT:
+        return []
+    with reading(settings) as connection, Session(connection) as session:
+        return audit.faults(session)
 
 
 def _count(settings: Settings, statement: str) -> bool:
