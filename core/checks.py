@@ -14,6 +14,7 @@ from core.secret_files import with_secrets
 from core.settings import Settings
 
 LEAST_DISK = 5  # percent that must be free
+MOST_FAULTS = 3  # that one line names
 MIGRATIONS = {
     revisions.EMPTY: (True, "none yet; the first start makes them"),
     revisions.CURRENT: (True, "current"),
@@ -57,7 +58,7 @@ def configuration(settings: Settings) -> Line:
 
 
 def database(settings: Settings) -> Line:
-    """Whether it can be reached, and whether every organization has its administrator."""
+    """Whether it can be reached, and whether what it holds is as the rules leave it."""
     path = probe.sqlite_file(settings)
     return _asked("database", settings, lambda: _database(settings, path))
 
@@ -65,8 +66,9 @@ def database(settings: Settings) -> Line:
 def _database(settings: Settings, path: Path | None) -> Line:
     if path is not None and not path.exists():
         return Line("database", True, f"SQLite, not made yet: {path}")
-    if probe.has_headless_organization(settings):
-        return Line("database", True, "an organization has no administrator", True)
+    if wrong := probe.faults(settings):
+        more = f" (and {len(wrong) - MOST_FAULTS} more)" if len(wrong) > MOST_FAULTS else ""
+        return Line("database", True, " ".join(wrong[:MOST_FAULTS]) + more, True)
     return Line("database", True, "PostgreSQL" if path is None else f"SQLite: {path}")
 
 
