@@ -53,6 +53,7 @@ class Shown:
 
 STATE_CLASSES = {PENDING: "state-warn state-open", ENABLED: "state-ok", DISABLED: "state-off state-open"}
 LETTER_CLASSES = {WAITING: "note", KEPT: "note note-warn", FAILED: "note note-bad", DROPPED: "note note-bad"}
+VALIDITY = ("", SENT, KEPT)  # a kept letter's link is handed over by Copy link
 FACE_CLASSES = {PENDING: "face face-ask", ENABLED: "face", DISABLED: "face face-off"}
 
 
@@ -159,9 +160,9 @@ def _notes(row: Any, state: str, is_over: bool, letters: Mapping[int, Note], wor
         day = {"day": words.day(row.invited_at + INVITATION_AGE)}
         letter, told = letters.get(row.id, ("", ""))
         if is_over:
-            notes.append(("note note-warn", words.expired % day))
-        elif letter in LETTER_CLASSES:
+            return [*notes, ("note note-warn", words.expired % day)]
+        if letter in LETTER_CLASSES:
             notes.append((LETTER_CLASSES[letter], told))
-        else:
+        if letter in VALIDITY:
             notes.append(("note", (words.sent if letter == SENT else words.valid) % day))
     return notes
