@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
+from core import checks
+from core import settings as settings_
 from core.activity import COMMAND
 from core.audit import faults
+from core.db import engine_for
+from tests.cast import Cast
+from tests.databases import Database, environ
 from tests.kestrel import Kestrel
 
 #: What somebody did with SQL → the one sentence that says so. `:bob` is a member's id, `:annual` a license's.
@@ -86,3 +92,16 @@ def test_deleted_organization_needs_no_administrator(kestrel: Kestrel) -> None:
     assert [sentence for sentence in found if "administrators" in sentence] == [
         f"Organization {kestrel.cast.other_id}, “Harbor Design”, has 0 administrators."
     ]
+
+
+def test_check_names_the_faults_and_the_portal_still_serves(database: Database, cast: Cast, tmp_path: Path) -> None:
+    settings = settings_.load(environ(database.url, tmp_path))
+    assert checks.database(settings).is_warning is False
+    engine = engine_for(database.url)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE license SET reserved = 7"))
+    engine.dispose()
+    line = checks.database(settings)
+    assert (line.is_good, line.is_warning) == (True, True)
+    assert "says that 7 seats are given away" in line.found
+    assert line.found.endswith("(and 11 more)")
