@@ -62,7 +62,7 @@ class NeedsOrganization(NotAllowed):
     """The key is for an organization; the page offers to create one, or says whom to ask."""
 
     def __init__(self) -> None:
-        super().__init__(_l("This key is for an organization – create one now."), field="permission_key")
+        super().__init__(_l("This key is for an organization."), field="permission_key")
 
 
 class WrongAccount(NotAllowed):
