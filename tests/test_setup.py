@@ -5,6 +5,7 @@ After the first, venvs are copies of it: making one takes five seconds.
 """
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -128,6 +129,13 @@ def test_it_says_what_to_install(tmp_path: Path, fails: str, words: str) -> None
     assert (done.returncode, done.stdout) == (1, "")
     assert words in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-test.txt"])
+def test_every_requirement_is_pinned_as_the_constraints_have_it(name: str) -> None:
+    pinned = set((ROOT / "constraints.txt").read_text().lower().split())
+    wanted = {re.sub(r"\[.*?\]", "", line) for line in (ROOT / name).read_text().lower().split()}
+    assert wanted - pinned == set()
 
 
 def checkout(root: Path) -> Path:
