@@ -20,7 +20,7 @@ from core.htmx import htmx, vary
 from core.refusals import HasAnother
 from core.sheet import Sheet, View
 from core.sheet_words import Offer, facts_of, given, present, taken
-from models import License, Member
+from models import License, Member, line
 
 bp = Blueprint("permissions", __name__, url_prefix="/admin/permissions")
 HOME = "/admin/permissions"
@@ -173,10 +173,10 @@ def restorable(found: Sheet) -> tuple[list[str], list[str]]:
     """What one member had before he was disabled: what would fit now, and what would not."""
     fits: list[str] = []
     rest: list[str] = []
-    for line in found.lines.values():
-        if line.suspended:
-            is_free = line.free > 0 and all(box.other is None for box in line.boxes)
-            (fits if is_free else rest).append(f"{line.product} {line.type.word}")
+    for each in found.lines.values():
+        if each.suspended:
+            is_free = each.free > 0 and all(box.other is None for box in each.boxes)
+            (fits if is_free else rest).append(f"{each.product} {each.type.word}")
     return fits, rest
 
 
@@ -185,8 +185,9 @@ def restorable(found: Sheet) -> tuple[list[str], list[str]]:
 
 def view_of(fields: Mapping[str, str]) -> View:
     """The view that an address or a form carries; what makes no sense is left out."""
+    q = line(fields.get("q"), field="q", required=False, longest=10_000)
     return View(
-        q=fields.get("q", "").strip()[:LONGEST_SEARCH], only=fields.get("only") == "1",
+        q=q[:LONGEST_SEARCH], only=fields.get("only") == "1",
         after=number(fields.get("after")), member=number(fields.get("member")),
     )  # fmt: skip
 
@@ -216,4 +217,4 @@ def numbers(words: list[str]) -> set[int]:
 
 def number(word: str | None) -> int | None:
     """An id, or None for anything else."""
-    return int(word) if word and word.isascii() and word.isdigit() and len(word) < 19 else None
+    return int(word) if word and word.isascii() and word.isdigit() and len(word) < 10 else None

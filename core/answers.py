@@ -6,12 +6,14 @@ from typing import Any
 
 from flask import Flask, Response, current_app, flash, jsonify, make_response, redirect, render_template, request
 from flask_babel import gettext as _
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, OperationalError
 from werkzeug.exceptions import HTTPException
 
 from core.db import db
 from core.errors import RuleBroken, TooMany
 from core.htmx import htmx, say, vary
+
+OUT_OF_RANGE = "22003"  # PostgreSQL: numeric_value_out_of_range
 
 
 def answer(fragment: str, to: str, *, said: Any = None, status: int = 200, **context: Any) -> Response:
@@ -50,6 +52,7 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(HTTPException, http_error)
     app.register_error_handler(OperationalError, storage_error)
     app.register_error_handler(OverflowError, beyond_every_row)
+    app.register_error_handler(DataError, beyond_a_column)
     app.register_error_handler(Exception, unforeseen)
 
 
@@ -78,9 +81,14 @@ def http_error(error: HTTPException) -> Response:
     return response
 
 
-def beyond_every_row(_error: OverflowError) -> Response:
+def beyond_every_row(_error: Exception) -> Response:
     """A number in an address that no row can have; SQLite does not even look for it."""
     return problem(404, sentence_of(404))
+
+
+def beyond_a_column(error: DataError) -> Response:
+    """The same on PostgreSQL, which compares numbers of the column's size only."""
+    return beyond_every_row(error) if getattr(error.orig, "sqlstate", "") == OUT_OF_RANGE else unforeseen(error)
 
 
 def storage_error(error: DBAPIError) -> Response:
