@@ -83,6 +83,13 @@ def refuse(response: Response) -> Response:
     return response
 
 
+def ask_again(response: Response) -> Response:
+    """Have a refused form shown where it was asked, in the dialog or on its page, whatever it was to replace."""
+    response.headers["HX-Retarget"] = "#ask"
+    response.headers["HX-Reswap"] = "innerHTML"
+    return response
+
+
 def _id_in(header: str) -> str | None:
     """htmx 4 names an element `tag#id`, the id percent-encoded."""
     name = request.headers.get(header, "").partition("#")[2]

@@ -147,6 +147,7 @@
   })
   on('htmx:after:swap', ({ detail: { ctx } }) => {
     if (ctx.swap === 'none') return
+    if (typeof ctx.target === 'string') ctx.target = document.querySelector(ctx.target)  // the answer named another one
     if (ctx.target === dialog) return dialog.childElementCount && !dialog.open && open(ctx.sourceElement)
     begin()
     live.querySelectorAll('.flash').forEach(keep)
