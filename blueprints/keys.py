@@ -2,97 +2,99 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Any
 
-from flask import Blueprint, Response, current_app, redirect, render_template, request, url_for
+from flask import Blueprint, Response, current_app, make_response, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from sqlalchemy import select
-from werkzeug.datastructures import MultiDict
 
-from core import drafts, key_register, mail
+from core import drafts, key_forms, key_register, mail
 from core.answers import answer
 from core.dates import LicenseType, now
 from core.db import db
 from core.errors import BadInput, RuleBroken
 from core.guard import operator_only
-from models import Item, PermissionKey, Product
+from core.htmx import ask_again, htmx, vary
+from core.sealing import SealBroken
+from models import PermissionKey, Product
 
 bp = Blueprint("keys", __name__, url_prefix="/operator/keys")
-MOST_ITEMS = 20
-FIELDS = ("product", "type", "seats", "start", "end")
 
 
 @bp.get("")
 def index() -> str:
     """The form to issue a key, and the register."""
     operator_only()
-    return page([blank_item()], issued=drafts.take())
+    return page([key_forms.blank_row()], told=drafts.take())
 
 
 @bp.post("")
 def issue() -> Any:
     """Issue a key and show its text once."""
     by = operator_only()
-    rows = typed_items(request.form)
+    rows = key_forms.typed_rows(request.form)
     try:
-        _key, text = PermissionKey.issue(
-            db.session, read_items(rows), current_app.extensions["sealer"], by, now(), note=request.form.get("note", "")
-        )
+        items, note = key_forms.read_items(rows), request.form.get("note", "")
+        _key, text = PermissionKey.issue(db.session, items, current_app.extensions["sealer"], by, now(), note=note)
     except BadInput as refused:
         db.session.rollback()
-        return page(rows, refused=refused), refused.status
+        return page(rows, faults=key_forms.faults_of(refused)), refused.status
     db.session.commit()
     drafts.keep(text)
     return redirect(url_for(".index"), 303)
 
 
 @bp.post("/items/add")
-def add_item() -> str:
+def add_item() -> Response:
     """The form with one more item; nothing is saved."""
     operator_only()
-    rows = typed_items(request.form)
-    return page([*rows, blank_item()][:MOST_ITEMS])
+    rows = key_forms.typed_rows(request.form)
+    return form([*rows, key_forms.blank_row()][: key_forms.MOST_ITEMS], fresh=len(rows) + 1)
 
 
 @bp.post("/items/<int:number>/take-out")
-def take_out_item(number: int) -> str:
+def take_out_item(number: int) -> Response:
     """The form without one item; nothing is saved."""
     operator_only()
-    rows = [row for n, row in enumerate(typed_items(request.form), 1) if n != number]
-    return page(rows or [blank_item()])
+    rows = [row for n, row in enumerate(key_forms.typed_rows(request.form), 1) if n != number]
+    return form(rows or [key_forms.blank_row()])
 
 
 @bp.post("/<int:key_id>/reveal")
 def reveal(key_id: int) -> Response:
     """The whole text of a key, recorded."""
     by, key = operator_only(), load(key_id)
-    text = key.reveal(current_app.extensions["sealer"], by, now())
+    try:
+        text = key.reveal(current_app.extensions["sealer"], by, now())
+    except SealBroken:
+        raise RuleBroken(_("The portal cannot read this key any more: it was sealed with another seal key.")) from None
     db.session.commit()
-    if not request.headers.get("HX-Request"):
-        drafts.keep(text)
-    return answer("keys/_rows.html", url_for(".index"), rows=[{**key_register.row(key), "text": text}])
+    contents = ", ".join(f"{seats} × {product} {word}" for seats, product, word in key_register.row(key)["items"])
+    piece = "keys/_shown.html" if htmx.wants_fragment else "keys/shown.html"
+    return vary(make_response(render_template(piece, key=key, text=text, contents=contents)))
 
 
 @bp.get("/<int:key_id>/extend")
 def extend(key_id: int) -> str:
     """Ask for new last days and numbers of seats."""
     operator_only()
-    return render_template("keys/extend.html", key=load(key_id), refused=None)
+    return render_template("keys/extend.html", key=load(key_id), faults={})
 
 
 @bp.post("/<int:key_id>/extend")
-def extend_submit(key_id: int) -> Any:
-    """Change the last day or the seats of its items."""
-    by, key = operator_only(), load(key_id)
+def extend_submit(key_id: int) -> Response:
+    """Change the last day or the seats of its items, all or none."""
+    by, key = operator_only(), load(key_id).lock()
     try:
-        for license in [each for each in key.licenses if is_changed(each)]:
-            end, seats = read_day(request.form, license.position), read_seats(request.form, license.position)
-            mail.license_changed(key.extend(by, now(), position=license.position, end=end, seats=seats))
+        changed = [change for change in key_forms.read_changes(request.form, key.licenses) if extended(key, by, change)]
     except BadInput as refused:
         db.session.rollback()
-        return render_template("keys/extend.html", key=load(key_id), refused=refused), refused.status
+        return asked_again("extend", key_id, refused)
+    for license, _end, _seats in changed:
+        mail.license_changed(license)
     db.session.commit()
+    if not changed:
+        return told(key, _("Nothing was changed in key …%(group)s.", group=key.last_group))
     return told(key, _("Key …%(group)s is changed.", group=key.last_group))
 
 
@@ -100,15 +102,19 @@ def extend_submit(key_id: int) -> Any:
 def revoke(key_id: int) -> str:
     """Ask before a key is withdrawn."""
     operator_only()
-    return render_template("keys/revoke.html", key=load(key_id))
+    return render_template("keys/revoke.html", key=load(key_id), faults={})
 
 
 @bp.post("/<int:key_id>/revoke")
 def revoke_submit(key_id: int) -> Response:
     """Withdraw a key."""
     by, key = operator_only(), load(key_id)
-    if key.revoke(by, now(), request.form.get("why", "")):
-        mail.key_revoked(key)
+    try:
+        if key.revoke(by, now(), request.form.get("why", "")):
+            mail.key_revoked(key)
+    except BadInput as refused:
+        db.session.rollback()
+        return asked_again("revoke", key_id, refused)
     db.session.commit()
     return told(key, _("Key …%(group)s is withdrawn.", group=key.last_group))
 
@@ -136,7 +142,7 @@ def release_submit(key_id: int) -> Response:
     by, key = operator_only(), load(key_id)
     key.release(by, now())
     db.session.commit()
-    return told(key, _("Key …%(group)s can be redeemed again.", group=key.last_group))
+    return told(key, _("Key …%(group)s belongs to nobody now.", group=key.last_group))
 
 
 def load(key_id: int) -> PermissionKey:
@@ -144,84 +150,57 @@ def load(key_id: int) -> PermissionKey:
     return db.get_or_abort(PermissionKey, key_id)
 
 
+def extended(key: PermissionKey, by: Any, change: Any) -> bool:
+    """Whether one item of a key is another one now.
+
+    :raise BadInput: with the number of the item in `facts["item"]`.
+    """
+    license, end, seats = change
+    try:
+        return key.extend(by, now(), position=license.position, end=end, seats=seats)
+    except BadInput as refused:
+        refused.facts["item"] = license.position
+        raise
+
+
 def told(key: PermissionKey, said: str) -> Response:
     """The key's changed row, and what was done."""
-    return answer("keys/_rows.html", url_for(".index"), said=said, rows=[key_register.row(key)])
+    to = url_for(".index", _anchor=f"key-{key.id}")
+    return answer("keys/_rows.html", to, said=said, rows=[key_register.row(key)])
 
 
-def page(items: list[dict[str, str]], *, issued: str | None = None, refused: RuleBroken | None = None) -> str:
-    """The whole page; `items` are the form's rows as typed."""
+def asked_again(name: str, key_id: int, refused: BadInput) -> Response:
+    """The same question with what was typed and what is wrong with it, in the dialog or as a page."""
+    piece = f"keys/_{name}.html" if htmx.wants_fragment else f"keys/{name}.html"
+    text = render_template(piece, key=load(key_id), faults=key_forms.faults_of(refused))
+    response = vary(make_response(text, refused.status))
+    return ask_again(response) if htmx.wants_fragment else response
+
+
+def form(rows: list[key_forms.Row], fresh: int = 0) -> Response:
+    """The form to issue a key for htmx, else the whole page; `fresh` is the number of the row that was added."""
+    if htmx.wants_fragment:
+        return vary(make_response(render_template("keys/_issue.html", **form_context(rows), fresh=fresh)))
+    return vary(make_response(page(rows, fresh=fresh)))
+
+
+def page(rows: list[key_forms.Row], *, told: str = "", faults: Any = (), fresh: int = 0) -> str:
+    """The whole page: the form's rows as typed, and the register."""
     q, state = request.args.get("q", "")[:200], request.args.get("state", "")
     return render_template(
-        "keys/index.html",
-        items=items,
-        issued=issued,
-        refused=refused,
-        note=request.form.get("note", ""),
-        products=[(each.code, each.name) for each in db.session.scalars(select(Product).order_by(Product.name))],
-        types=[(each.value, each.word) for each in LicenseType],
+        "keys/index.html", **form_context(rows, faults), fresh=fresh, told=told,
         register=key_register.find(q, state, request.args.get("after", type=int)),
-        counts=key_register.counts(),
-        q=q,
-        state=state,
-    )
+        q=q, state=state,
+    )  # fmt: skip
 
 
-def blank_item() -> dict[str, str]:
-    """A row of the form, not filled in."""
-    return {"product": "", "type": LicenseType.ANNUAL.value, "seats": "1", "start": "", "end": ""}
-
-
-def typed_items(form: MultiDict[str, str]) -> list[dict[str, str]]:
-    """The rows of the form as they were typed; a field that is missing counts as empty."""
-    columns = [form.getlist(name)[:MOST_ITEMS] for name in FIELDS]
-    length = max((len(column) for column in columns), default=0)
-    padded = [column + [""] * (length - len(column)) for column in columns]
-    return [dict(zip(FIELDS, values, strict=True)) for values in zip(*padded, strict=True)] or [blank_item()]
-
-
-def read_items(rows: list[dict[str, str]]) -> list[Item]:
-    """The items that the rows mean.
-
-    :raise BadInput: with the number of the row in `facts["row"]`.
-    """
-    catalog = {each.code: each for each in db.session.scalars(select(Product))}
-    items = []
-    for number, row in enumerate(rows, 1):
-        if row["product"] not in catalog or row["type"] not in set(LicenseType):
-            raise BadInput(_("Item %(n)s: choose a product and a license type.", n=number), row=number)
-        seats, start, end = read_number(row["seats"]), read_date(row["start"]), read_date(row["end"])
-        items.append(Item(catalog[row["product"]], LicenseType(row["type"]), seats, start, end))
-    return items
-
-
-def is_changed(license: Any) -> bool:
-    """Whether the form asks for another end or another number of seats of an item."""
-    end, seats = read_day(request.form, license.position), read_seats(request.form, license.position)
-    return (end is not None and end != license.end_on) or (seats is not None and seats != license.seats)
-
-
-def read_day(form: MultiDict[str, str], position: int) -> date | None:
-    """The last day typed for an item."""
-    return read_date(form.get(f"end-{position}", ""))
-
-
-def read_seats(form: MultiDict[str, str], position: int) -> int | None:
-    """The number of seats typed for an item."""
-    text = form.get(f"seats-{position}", "")
-    return read_number(text) if text.strip() else None
-
-
-def read_date(text: str) -> date | None:
-    """A day as the browser sends it; None when it is empty."""
-    try:
-        return date.fromisoformat(text.strip()) if text.strip() else None
-    except ValueError:
-        raise BadInput(_("“%(text)s” is not a date.", text=text[:40]), field="end") from None
-
-
-def read_number(text: str) -> int:
-    """A number of seats; the model refuses what is too large."""
-    if not (text.strip().isascii() and text.strip().isdecimal() and len(text.strip()) <= 9):
-        raise BadInput(_("“%(text)s” is not a number of seats.", text=text[:40]), field="seats")
-    return int(text)
+def form_context(rows: list[key_forms.Row], faults: Any = ()) -> dict[str, Any]:
+    """What the form to issue a key needs."""
+    return {
+        "items": rows,
+        "faults": dict(faults),
+        "note": request.form.get("note", ""),
+        "products": [(each.code, each.name) for each in db.session.scalars(select(Product).order_by(Product.name))],
+        "types": [(each.value, each.word) for each in LicenseType],
+        "is_full": len(rows) >= key_forms.MOST_ITEMS,
+    }

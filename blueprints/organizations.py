@@ -6,14 +6,14 @@ from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, or_, select
 
 from core import addresses, mail
 from core.dates import now
 from core.db import db
 from core.errors import BadInput, RuleBroken
 from core.guard import operator_only
-from models import ADMINISTRATOR, CO_ADMINISTRATOR, Account, License, Member, Organization, PermissionKey
+from models import ADMINISTRATOR, Account, License, Member, Organization, PermissionKey
 
 bp = Blueprint("organizations", __name__, url_prefix="/operator/organizations")
 PAGE = 50
@@ -21,16 +21,15 @@ PAGE = 50
 
 @bp.get("")
 def index() -> str:
-    """The list, by name; searched by name."""
+    """The list, newest first; searched by name, number, or the administrator's name or address."""
     operator_only()
     q, after = request.args.get("q", "").strip()[:200], request.args.get("after", type=int)
-    matching = [Organization.deleted_at.is_(None), Organization.name.icontains(q, autoescape=True)]
-    query = rows_query().where(*matching).order_by(Organization.id.desc()).limit(PAGE + 1)
+    query = rows_query().where(*matching(q)).order_by(Organization.id.desc()).limit(PAGE + 1)
     found = db.session.execute(query if after is None else query.where(Organization.id < after)).all()
     return render_template(
         "organizations/index.html",
         rows=found[:PAGE],
-        total=db.session.scalar(select(func.count()).select_from(Organization).where(*matching)),
+        total=db.session.scalar(counting().where(*matching(q))),
         after=found[PAGE - 1].id if len(found) > PAGE else None,
         q=q,
     )
@@ -51,11 +50,11 @@ def transfer(organization_id: int) -> Any:
     try:
         member = organization.member_of(find_account(request.form.get("email", "")))
         former = organization.holder_of(ADMINISTRATOR)
-        organization.transfer(member, by, now())
+        if organization.transfer(member, by, now()):
+            mail.transferred(member, former)
     except RuleBroken as refused:
         db.session.rollback()
         return page(load(organization_id), refused), refused.status
-    mail.transferred(member, former)
     db.session.commit()
     flash(_("%(name)s is administrator now.", name=member.shown_name))
     return redirect(url_for(".show", organization_id=organization_id), 303)
@@ -84,7 +83,6 @@ def page(organization: Organization, refused: RuleBroken | None = None) -> str:
         "organizations/show.html",
         organization=organization,
         administrator=organization.holder_of(ADMINISTRATOR),
-        co_administrator=organization.holder_of(CO_ADMINISTRATOR),
         members=db.session.scalar(counting),
         licenses=organization.licenses,
         refused=refused,
@@ -92,25 +90,35 @@ def page(organization: Organization, refused: RuleBroken | None = None) -> str:
     )
 
 
+def matching(q: str) -> list[ColumnElement[bool]]:
+    """What an organization in the list has to be like."""
+    there = Organization.deleted_at.is_(None)
+    if not q:
+        return [there]
+    found = [each.icontains(q, autoescape=True) for each in (Organization.name, Account.name, Account.email_key)]
+    if q.isascii() and q.isdecimal() and len(q) < 10:
+        found.append(Organization.id == int(q))
+    return [there, or_(*found)]
+
+
+def counting() -> Any:
+    """How many organizations."""
+    return with_administrator(select(func.count()).select_from(Organization))
+
+
 def rows_query() -> Any:
     """Organizations with their administrator and numbers, one statement."""
-    members = select(func.count()).where(Member.organization_id == Organization.id, *Member.LIVE).scalar_subquery()
-    licenses = (
-        select(func.count(License.id))
-        .join(License.key)
-        .where(PermissionKey.organization_id == Organization.id)
-        .scalar_subquery()
-    )
-    return (
-        select(
-            Organization.id,
-            Organization.name,
-            Organization.created_at,
-            Account.name.label("administrator"),
-            Account.email,
-            members.label("members"),
-            licenses.label("licenses"),
-        )
-        .outerjoin(Member, (Member.organization_id == Organization.id) & (Member.role == ADMINISTRATOR))
-        .outerjoin(Account, Account.id == Member.account_id)
-    )
+    members = select(func.count(Member.id)).where(Member.organization_id == Organization.id, *Member.LIVE)
+    licenses = select(func.count(License.id)).join(License.key).where(PermissionKey.organization_id == Organization.id)
+    rows = select(
+        Organization.id, Organization.name, Organization.created_at, Account.name.label("administrator"), Account.email,
+        members.correlate(Organization).scalar_subquery().label("members"),
+        licenses.correlate(Organization).scalar_subquery().label("licenses"),
+    )  # fmt: skip
+    return with_administrator(rows.select_from(Organization))
+
+
+def with_administrator(query: Any) -> Any:
+    """The query with the account of the administrator beside each organization."""
+    holds = (Member.organization_id == Organization.id) & (Member.role == ADMINISTRATOR) & Member.ended_at.is_(None)
+    return query.outerjoin(Member, holds).outerjoin(Account, Account.id == Member.account_id)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from flask_babel import format_date, ngettext
+from flask_babel import format_date, format_datetime
 from flask_babel import gettext as _
 from sqlalchemy import ColumnElement, and_, exists, func, or_, select
 from sqlalchemy.orm import joinedload
@@ -14,6 +14,7 @@ from sqlalchemy.orm import joinedload
 from core import keys
 from core.dates import now, today
 from core.db import db
+from core.license_states import ends_in
 from core.people import me
 from models import ENDS_SOON_DAYS, Account, License, Organization, PermissionKey
 
@@ -23,33 +24,34 @@ STATES = ("issued", "redeemed", "ended")
 
 @dataclass(frozen=True, slots=True)
 class Register:
-    """One page of the register: prepared rows, how many match, and where the next page begins."""
+    """One page of the register: prepared rows, how many there are in each state, and where the next page begins."""
 
     rows: list[dict[str, Any]]
-    total: int
+    counts: dict[str, int]
     after: int | None
 
 
 def find(q: str, state: str, after: int | None) -> Register:
     """The page of keys behind `after` that match a search and a state."""
-    conditions = [*_search(q), *_state(state)]
-    query = select(PermissionKey).where(*conditions).order_by(PermissionKey.id.desc()).limit(PAGE + 1)
-    query = query.options(joinedload(PermissionKey.organization), joinedload(PermissionKey.account))
+    day = today(now(), me().shown_zone)
+    searched = _search(q)
+    query = select(PermissionKey).where(*searched, *_state(state, day)).order_by(PermissionKey.id.desc())
+    query = query.options(joinedload(PermissionKey.organization), joinedload(PermissionKey.account)).limit(PAGE + 1)
     found = list(db.session.scalars(query if after is None else query.where(PermissionKey.id < after)).unique())
-    total = db.session.scalar(select(func.count()).select_from(PermissionKey).where(*conditions)) or 0
-    return Register([row(key) for key in found[:PAGE]], total, found[PAGE - 1].id if len(found) > PAGE else None)
+    rows = [row(key) for key in found[:PAGE]]
+    return Register(rows, _counts(searched, day), found[PAGE - 1].id if len(found) > PAGE else None)
 
 
-def counts() -> dict[str, int]:
-    """How many keys are in each state, and under "" all of them."""
-    each = [func.count().filter(and_(*_state(state))) for state in STATES]
-    numbers = db.session.execute(select(func.count(), *each).select_from(PermissionKey)).one()
+def _counts(searched: list[ColumnElement[bool]], day: date) -> dict[str, int]:
+    each = [func.count().filter(and_(*_state(state, day))) for state in STATES]
+    numbers = db.session.execute(select(func.count(), *each).select_from(PermissionKey).where(*searched)).one()
     return dict(zip(("", *STATES), numbers, strict=True))
 
 
 def row(key: PermissionKey) -> dict[str, Any]:
     """What the table shows of a key."""
-    tone, word, is_open = badge(key, today(now(), me().shown_zone))
+    day = today(now(), me().shown_zone)
+    tone, word, is_open = badge(key, day)
     return {
         "id": key.id,
         "last_group": key.last_group,
@@ -57,7 +59,7 @@ def row(key: PermissionKey) -> dict[str, Any]:
         "owner": key.owner_name,
         "is_personal": key.account_id is not None,
         "redeemed": key.redeemed_at and format_date(key.redeemed_at, "d MMM yyyy"),
-        "issued": format_date(key.issued_at, "d MMM yyyy"),
+        "issued": _issued(key, day),
         "note": key.note,
         "tone": tone,
         "word": word,
@@ -70,18 +72,23 @@ def row(key: PermissionKey) -> dict[str, Any]:
 
 def badge(key: PermissionKey, day: date) -> tuple[str, str, bool]:
     """Tone, word, and whether the dot is a ring, of a key's state."""
-    state = key.state(day)
-    if state == "redeemed":
-        ends = [each.end_on for each in key.licenses if each.end_on is not None and each.end_on >= day]
-        left = (min(ends) - day).days if ends else None
-        if left is not None and left <= ENDS_SOON_DAYS:
-            return "warn", ngettext("Expires in %(num)s day", "Expires in %(num)s days", left), False
-    return {
-        "revoked": ("bad", _("Revoked"), False),
-        "redeemed": ("ok", _("Redeemed"), False),
-        "expired": ("off", _("Expired"), True),
-        "issued": ("info", _("Issued"), True),
-    }[state]
+    if key.revoked_at is not None:
+        return "bad", _("Revoked"), False
+    ends = [each.end_on for each in key.licenses]
+    ahead = [end for end in ends if end is not None and end >= day]
+    if not ahead and None not in ends:
+        return "off", _("Expired"), True
+    if key.redeemed_at is None:
+        return "info", _("Issued"), True
+    if ahead and (left := (min(ahead) - day).days) <= ENDS_SOON_DAYS:
+        return "warn", ends_in(left), False
+    return "ok", _("Redeemed"), False
+
+
+def _issued(key: PermissionKey, day: date) -> str:
+    if today(key.issued_at, me().shown_zone) == day:
+        return str(_("Today, %(time)s", time=format_datetime(key.issued_at, "HH:mm")))
+    return str(format_date(key.issued_at, "d MMM yyyy"))
 
 
 def _revoked_line(key: PermissionKey) -> str:
@@ -110,15 +117,13 @@ def _search(q: str) -> list[ColumnElement[bool]]:
     ]
 
 
-def _state(state: str) -> list[ColumnElement[bool]]:
-    # `ended`: withdrawn, or over before anybody redeemed it.
-    running = exists().where(
-        License.key_id == PermissionKey.id, or_(License.end_on.is_(None), License.end_on >= now().date())
-    )
+def _state(state: str, day: date) -> list[ColumnElement[bool]]:
+    # `ended`: withdrawn, or all that it holds is over.
+    running = exists().where(License.key_id == PermissionKey.id, or_(License.end_on.is_(None), License.end_on >= day))
     alive, redeemed = PermissionKey.revoked_at.is_(None), PermissionKey.redeemed_at.is_not(None)
     conditions: dict[str, list[ColumnElement[bool]]] = {
         "issued": [alive, ~redeemed, running],
-        "redeemed": [alive, redeemed],
-        "ended": [or_(~alive, and_(~redeemed, ~running))],
+        "redeemed": [alive, redeemed, running],
+        "ended": [or_(~alive, ~running)],
     }
     return conditions.get(state, [])
