@@ -68,7 +68,8 @@ def password_submit() -> Response:
         return profile(refused, "password")
     account.set_password(hashed, actor(), now())
     mail.password_changed(account)
-    ended = accounts.begin_anew(account)
+    ended = others()
+    accounts.begin_anew(account)
     db.session.commit()
     flash(_("Password changed.") + " " + sessions_ended(ended))
     return led_to("/profile")
@@ -77,7 +78,8 @@ def password_submit() -> Response:
 @bp.post("/sign-out-others")
 def sign_out_others() -> Response:
     """End every session but this one."""
-    ended = accounts.begin_anew(own_account())
+    account, ended = own_account(), others()
+    accounts.begin_anew(account)
     db.session.commit()
     flash(sessions_ended(ended))
     return led_to("/profile")

@@ -6,6 +6,7 @@ Flask-Security brings the hashing of passwords, Flask-Login the session; the pag
 
 from __future__ import annotations
 
+import logging
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -30,6 +31,8 @@ from models import Account, SignIn
 SIGN_IN = "/login"
 FRESH = timedelta(minutes=10)
 LATELY = timedelta(days=30)
+
+log = logging.getLogger("portal.accounts")
 
 #: Views that hash a password: on SQLite they take the one writer's place only when they write (`begin_writing`).
 HASHING = frozenset(
@@ -122,6 +125,7 @@ def authenticated(email: str, password: str) -> Account:
     account = locked(found.id) if found is not None and is_right else None
     # What was verified may have changed while it was hashed; a reset must not be followed by an old password.
     if account is None or account.password != verified or not account.is_confirmed:
+        log.warning("a sign-in from %s was refused", request.remote_addr)
         raise BadInput(_l("Email and password do not match, or the address is not confirmed yet."))
     for rule, subject in counted.items():
         limits.give_back(rule, subject)
@@ -158,19 +162,16 @@ def sign_in(account: Account) -> None:
     session.clear()
     g.pop("csrf_token", None)
     flask_login.login_user(account, force=True)
+    log.info("account %d signed in from %s", account.id, request.remote_addr)
     session[SESSION_SECRET] = secret
     session["fs_paa"] = now().timestamp()  # when the password was asked for, as Flask-Security keeps it
     set_request_attr("fs_authn_via", "session")
 
 
-def begin_anew(account: Account) -> int:
-    """End all sessions of the account and go on in a new one, so that a copy of the cookie is dead too.
-
-    Returns how many others ended. The caller commits.
-    """
-    ended = account.end_sign_ins(now())
+def begin_anew(account: Account) -> None:
+    """End all sessions of the account and go on in a new one: a copy of the cookie is dead too. The caller commits."""
+    account.end_sign_ins(now())
     sign_in(account)
-    return max(0, ended - 1)
 
 
 def sign_out() -> None:
