@@ -37,8 +37,10 @@ USERS = """{% extends "base.html" %}{% import "forms.html" as form %}{% block ti
 <section class="card" aria-label="Users"><table role="table" class="table table-users">
 <caption class="visually-hidden">Users</caption>{{ ui.head(['User', 'State', '']) }}
 <tbody role="rowgroup">{% include "_rows.html" %}</tbody></table>{{ ui.foot(people | length, 3) }}</section>
-<label class="tick"><input class="form-check-input" type="checkbox" hx-post="/3/tick" hx-target="#member-3" hx-swap="outerHTML">
-<span class="tick-name">Tick</span></label><button class="btn" type="button" data-copy-text="7QK4M">Copy</button>{% endblock %}"""
+<label class="tick"><input class="form-check-input" type="checkbox" hx-post="/3/tick"
+hx-target="#member-3" hx-swap="outerHTML">
+<span class="tick-name">Tick</span></label>
+<button class="btn" type="button" data-copy-text="7QK4M">Copy</button>{% endblock %}"""
 REMOVE = """{% extends "ask.html" %}{% block title %}Remove?{% endblock %}{% block ask %}
 {% call ui.ask('Remove ' ~ name ~ '?', '/%s/remove' % id, 'Remove', '/users', '#member-%s' % id, danger=True) %}
 <ul>{% call ui.consequence('checkbox') %}2 seats become free.{% endcall %}</ul>{% endcall %}{% endblock %}"""

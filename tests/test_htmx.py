@@ -39,7 +39,8 @@ def test_partial_request_wants_a_fragment(app: Flask) -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", [{}, {"HX-Request": "true"}, {"HX-Request": "true", "HX-Request-Type": "full"}, {"HX-Request-Type": "partial"}]
+    "kind",
+    [{}, {"HX-Request": "true"}, {"HX-Request": "true", "HX-Request-Type": "full"}, {"HX-Request-Type": "partial"}],
 )
 def test_anything_else_wants_a_page(app: Flask, kind: dict[str, str]) -> None:
     assert app.test_client().post("/", headers=kind).text.startswith("False")
