@@ -8,18 +8,7 @@ from zoneinfo import ZoneInfo, available_timezones
 TRIAL = timedelta(days=30)
 
 _REGIONS = frozenset(
-    [
-        "Africa",
-        "America",
-        "Antarctica",
-        "Arctic",
-        "Asia",
-        "Atlantic",
-        "Australia",
-        "Europe",
-        "Indian",
-        "Pacific",
-    ]
+    ["Africa", "America", "Antarctica", "Arctic", "Asia", "Atlantic", "Australia", "Europe", "Indian", "Pacific"]
 )
 _NOT_ZONES = frozenset({"Factory", "localtime", "posixrules"})
 
@@ -45,12 +34,7 @@ class LicenseType(StrEnum):
         return self in (LicenseType.FLEX_CLOUD, LicenseType.FLEX_NETWORK)
 
 
-_YEARS = {
-    LicenseType.ANNUAL: 1,
-    LicenseType.THREE_YEARS: 3,
-    LicenseType.FLEX_CLOUD: 1,
-    LicenseType.FLEX_NETWORK: 1,
-}
+_YEARS = {LicenseType.ANNUAL: 1, LicenseType.THREE_YEARS: 3, LicenseType.FLEX_CLOUD: 1, LicenseType.FLEX_NETWORK: 1}
 
 
 def end_of(license_type: LicenseType, start: date) -> date | None:

@@ -53,12 +53,7 @@ def make(secret_key: str, purpose: Purpose, nonce: str, ident: int, *, now: date
 
 
 def read(
-    secret_key: str,
-    purpose: Purpose,
-    token: str,
-    max_age: timedelta | None = None,
-    *,
-    now: datetime | None = None,
+    secret_key: str, purpose: Purpose, token: str, max_age: timedelta | None = None, *, now: datetime | None = None
 ) -> tuple[int, str]:
     """Return the row's id and the nonce, which the caller compares with the row's; the age is the purpose's.
 

@@ -104,8 +104,7 @@ def test_now_is_aware_and_utc() -> None:
 
 
 @pytest.mark.parametrize(
-    "name",
-    ["", "Mars/Olympus", "../../etc/passwd", "/etc/passwd", "europe/berlin", "localtime", "UTC\0", " UTC"],
+    "name", ["", "Mars/Olympus", "../../etc/passwd", "/etc/passwd", "europe/berlin", "localtime", "UTC\0", " UTC"]
 )
 def test_what_is_no_zone_is_refused(name: str) -> None:
     assert not dates.is_zone(name)
