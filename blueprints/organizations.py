@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask import Blueprint, Response, make_response, render_template, request, url_for
 from flask_babel import gettext as _
 from sqlalchemy import ColumnElement, func, or_, select
 
 from core import addresses, mail
+from core.answers import away, rule_broken
 from core.dates import now
 from core.db import db
 from core.errors import BadInput, RuleBroken
 from core.guard import operator_only
-from models import ADMINISTRATOR, Account, License, Member, Organization, PermissionKey
+from core.htmx import htmx, mend, vary
+from models import ADMINISTRATOR, CO_ADMINISTRATOR, ENABLED, Account, License, Member, Organization, PermissionKey
 
 bp = Blueprint("organizations", __name__, url_prefix="/operator/organizations")
 PAGE = 50
+MOST_TYPED = 320
 
 
 @bp.get("")
@@ -42,22 +45,39 @@ def show(organization_id: int) -> str:
     return page(load(organization_id))
 
 
-@bp.post("/<int:organization_id>/transfer")
+@bp.get("/<int:organization_id>/transfer")
 def transfer(organization_id: int) -> Any:
-    """Make an enabled member administrator, for instance when the administrator has vanished."""
+    """Ask before an enabled member becomes administrator, for instance when the administrator has vanished."""
+    operator_only()
+    organization = load(organization_id)
+    try:
+        member = heir(organization)
+    except RuleBroken as refused:
+        return refusal(organization, refused)
+    former, second = organization.holder_of(ADMINISTRATOR), organization.holder_of(CO_ADMINISTRATOR)
+    names = {"name": member.shown_name, "former": former.shown_name if former else ""}
+    title = _("Make %(name)s administrator instead of %(former)s?", **names)
+    return render_template(
+        "organizations/transfer.html", organization=organization, member=member, former=former, title=title,
+        becomes_co_admin=second in (None, member),
+    )  # fmt: skip
+
+
+@bp.post("/<int:organization_id>/transfer")
+def transfer_submit(organization_id: int) -> Any:
+    """Make an enabled member administrator."""
     by = operator_only()
     organization = Organization.locked(db.session, load(organization_id).id)
     try:
-        member = organization.member_of(find_account(request.form.get("email", "")))
-        former = organization.holder_of(ADMINISTRATOR)
+        member, former = heir(organization), organization.holder_of(ADMINISTRATOR)
         if organization.transfer(member, by, now()):
             mail.transferred(member, former)
     except RuleBroken as refused:
         db.session.rollback()
-        return page(load(organization_id), refused), refused.status
+        return refusal(load(organization_id), refused)
     db.session.commit()
-    flash(_("%(name)s is administrator now.", name=member.shown_name))
-    return redirect(url_for(".show", organization_id=organization_id), 303)
+    said = _("%(name)s is administrator now.", name=member.shown_name)
+    return away(url_for(".show", organization_id=organization_id), said=said)
 
 
 def load(organization_id: int) -> Organization:
@@ -65,26 +85,49 @@ def load(organization_id: int) -> Organization:
     return db.get_or_abort(Organization, organization_id)
 
 
-def find_account(email: str) -> Account:
-    """The account with this address.
+def heir(organization: Organization) -> Member:
+    """The enabled member whose address was typed.
 
-    :raise BadInput: when there is none.
+    :raise RuleBroken: when there is none, or he is administrator.
     """
-    account = Account.by_email(db.session, addresses.clean(email)) if email.strip() else None
+    email = addresses.clean(typed())
+    account = Account.by_email(db.session, email) if email else None
     if account is None:
         raise BadInput(_("There is no account with this address."), field="email")
-    return account
+    member = organization.member_of(account)
+    if member.role == ADMINISTRATOR:
+        raise RuleBroken(_("%(name)s is administrator already.", name=member.shown_name), field="email")
+    if member.state != ENABLED:
+        raise RuleBroken(_("Only an enabled user can become administrator."), field="email")
+    return member
+
+
+def typed() -> str:
+    """The address that was typed."""
+    return str(request.values.get("email", ""))[:MOST_TYPED]
+
+
+def refusal(organization: Organization, refused: RuleBroken) -> Response:
+    """The field with what was typed and what is wrong with it."""
+    if htmx.wants_fragment and request.method == "GET":
+        context = {"organization": organization, "typed": typed(), "refused": refused}
+        text = render_template("organizations/_transfer.html", **context)
+        return mend(vary(make_response(text, refused.status)), "transfer")
+    if htmx.wants_fragment:
+        return rule_broken(refused)
+    return vary(make_response(page(organization, refused), refused.status))
 
 
 def page(organization: Organization, refused: RuleBroken | None = None) -> str:
     """The view of one organization."""
-    counting = select(func.count()).where(Member.organization_id == organization.id, *Member.LIVE)
+    members = select(func.count(Member.id)).where(Member.organization_id == organization.id, *Member.LIVE)
     return render_template(
         "organizations/show.html",
         organization=organization,
         administrator=organization.holder_of(ADMINISTRATOR),
-        members=db.session.scalar(counting),
+        members=db.session.scalar(members),
         licenses=organization.licenses,
+        typed=typed() if refused else "",
         refused=refused,
         now=now(),
     )

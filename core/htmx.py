@@ -83,6 +83,12 @@ def refuse(response: Response) -> Response:
     return response
 
 
+def mend(response: Response, name: str) -> Response:
+    """Have a refused form replace the one with this id, whatever its answer was to replace."""
+    response.headers.update({"HX-Retarget": f"#{name}", "HX-Reselect": f"#{name}", "HX-Reswap": "outerHTML"})
+    return response
+
+
 def ask_again(response: Response) -> Response:
     """Have a refused form shown where it was asked, in the dialog or on its page, whatever it was to replace."""
     response.headers["HX-Retarget"] = "#ask"
