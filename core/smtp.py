@@ -38,8 +38,8 @@ class MailFailed(Exception):
 
     @property
     def is_permanent(self) -> bool:
-        """Whether the server will never take this letter for this recipient."""
-        return not self.is_of_the_server and 500 <= self.code < 600
+        """Whether the server said that trying again is of no use."""
+        return 500 <= self.code < 600
 
 
 class Connection(flask_mail.Connection):

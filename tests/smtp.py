@@ -32,7 +32,7 @@ class Mailbox:
         self.refused: dict[str, str] = {}  # address → answer to RCPT TO
         self.refused_content: dict[str, str] = {}  # address → answer to DATA
         self.greylists = False  # refuses every address the first time
-        self.stalled: set[str] = set()  # never answers for these
+        self.stalled: set[str] = set()  # no answer for these while they are in here
         self.breaks: set[str] = set()  # takes the letter, then hangs up instead of saying so
         self.most = 0  # letters in one connection; 0: any number
         self.on_letter: Callable[[], None] = lambda: None
@@ -74,8 +74,8 @@ class Mailbox:
     async def handle_RCPT(self, _server: Any, _session: Any, envelope: Any, address: str, _options: Any) -> str:
         """Take or refuse a recipient."""
         self._asked[address] += 1
-        if address in self.stalled:
-            await asyncio.sleep(PATIENCE)
+        while address in self.stalled:
+            await asyncio.sleep(0.02)
         if self.greylists and self._asked[address] == 1:
             return "451 4.7.1 Try again later"
         if address in self.refused:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -135,6 +136,16 @@ def test_an_invitation_that_is_over_is_not_sent(desk: Desk, end: Put) -> None:
     end(desk)
     assert not desk.is_needed()
     assert "(link)" in desk.letter(masked=True).text
+
+
+@pytest.mark.parametrize("put", [mail.confirmed, mail.declined])
+def test_the_answer_goes_to_the_administrator_when_the_inviter_is_none_any_more(desk: Desk, put: Any) -> None:
+    dave, carol = desk.member("dave"), desk.member("carol")
+    dave.resend(desk.cast.carol.actor, carol, now())
+    put(dave)
+    carol.make_member(desk.cast.alice.actor, now())
+    put(dave)
+    assert [row.recipient for row in desk.put()] == ["carol@example.com", "alice@example.com"]
 
 
 # ── accounts ─────────────────────────────────────────────────────────────────────────────────────────────────────────
