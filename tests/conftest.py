@@ -83,6 +83,12 @@ def cast(database: Database) -> Cast:
 
 
 @pytest.fixture
+def put_back(database: Database, cast: Cast, sources: Callable[[str], Source]) -> Callable[[], None]:
+    """Makes the database what it was when the test began."""
+    return lambda: sources(database.kind).put_back(database)
+
+
+@pytest.fixture
 def bare_app(database: Database) -> Iterator[Flask]:
     """An application that has nothing but the database and the texts: for tests of the rules."""
     app = Flask("portal.tests")

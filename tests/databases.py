@@ -87,6 +87,10 @@ class Source:
         """Make a database like a prepared one, and say what it is called."""
         raise NotImplementedError
 
+    def put_back(self, database: Database) -> None:
+        """Make the database of a running test, which has the cast, what it was at the beginning."""
+        raise NotImplementedError
+
     def drop(self, database: Database) -> None:
         """Remove what a test leaves."""
         raise NotImplementedError
@@ -112,6 +116,9 @@ class Files(Source):
         with contextlib.closing(source), contextlib.closing(target):
             source.backup(target)
         return name
+
+    def put_back(self, database: Database) -> None:
+        self.copy("cast", Path(database.url).stem)
 
     def drop(self, database: Database) -> None:
         path = Path(database.url.removeprefix("sqlite:///"))
@@ -145,6 +152,9 @@ class Server(Source):
         else:
             self._stages[prepared].put_back()
         return f"{prepared}_stage"
+
+    def put_back(self, database: Database) -> None:
+        self._stages["cast"].put_back()
 
     def drop(self, database: Database) -> None:
         """The database serves the next test."""

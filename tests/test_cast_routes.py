@@ -1,0 +1,277 @@
+"""Every address × everybody: what each of the cast gets there, on both databases.
+
+A row names method, address and what each person's status is; `{bob}` is the id of bob's row, `{annual}` a license's.
+Everything belongs to Kestrel Works: mallory, who is administrator elsewhere, is the stranger of every row with an id.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from flask import Flask
+
+from core import mail, tokens
+from core.db import db
+from core.guard import OPEN_VIEWS
+from core.tokens import Purpose
+from tests.cast import PASSWORD, Cast
+from tests.clients import Client, sign_in
+from tests.kestrel import Kestrel
+
+TABLE = """
+                                                   alice carol   bob  dora  dave mallory  erin  otto anonymous
+GET  /                                               303   303   303   303   303     303   303   303       303
+GET  /admin/permissions                              200   200   403   403   404     200   404   404       303
+POST /admin/permissions/{annual}                     303   303   403   403   404     404   404   404       303
+POST /admin/permissions/{annual}/{bob}/take          303   303   403   403   404     404   404   404       303
+GET  /admin/permissions/{perpetual}/{bob}/move       200   200   403   403   404     404   404   404       303
+POST /admin/permissions/{perpetual}/{bob}/move       303   303   403   403   404     404   404   404       303
+POST /admin/permissions/{three_years}/{bob}/give     303   303   403   403   404     404   404   404       303
+POST /admin/permissions/{three_years}/{dora}/give    303   303   403   403   404     404   404   404       303
+GET  /admin/products                                 200   200   403   403   404     200   404   404       303
+POST /admin/products                                 303   303   403   403   404     303   404   404       303
+GET  /admin/products/validate                        303   303   403   403   404     303   404   404       303
+POST /admin/products/validate                        200   200   403   403   404     200   404   404       303
+GET  /admin/products/{annual}/copy                   303   303   403   403   404     404   404   404       303
+POST /admin/products/{annual}/copy                   200   200   403   403   404     404   404   404       303
+GET  /admin/products/{annual}/details                200   200   403   403   404     404   404   404       303
+GET  /admin/products/{annual}/reveal                 303   303   403   403   404     404   404   404       303
+POST /admin/products/{annual}/reveal                 200   200   403   403   404     404   404   404       303
+GET  /admin/settings                                 200   200   403   403   404     200   404   404       303
+POST /admin/settings                                 303   303   403   403   404     303   404   404       303
+GET  /admin/users                                    200   200   403   403   404     200   404   404       303
+POST /admin/users                                    303   303   403   403   404     303   404   404       303
+GET  /admin/users/counts                             200   200   403   403   404     200   404   404       303
+POST /admin/users/{alice}/disable                    409   409   403   403   404     404   404   404       303
+POST /admin/users/{alice}/remove                     409   409   403   403   404     404   404   404       303
+GET  /admin/users/{bob}/co-admin                     200   200   403   403   404     404   404   404       303
+POST /admin/users/{bob}/co-admin                     303   303   403   403   404     404   404   404       303
+POST /admin/users/{bob}/disable                      303   303   403   403   404     404   404   404       303
+GET  /admin/users/{bob}/remove                       200   200   403   403   404     404   404   404       303
+POST /admin/users/{bob}/remove                       303   303   403   403   404     404   404   404       303
+POST /admin/users/{bob}/restore                      303   303   403   403   404     404   404   404       303
+POST /admin/users/{carol}/disable                    303   409   403   403   404     404   404   404       303
+GET  /admin/users/{carol}/member                     200   200   403   403   404     404   404   404       303
+POST /admin/users/{carol}/member                     303   303   403   403   404     404   404   404       303
+POST /admin/users/{dave}/link                        200   200   403   403   404     404   404   404       303
+POST /admin/users/{dave}/resend                      303   303   403   403   404     404   404   404       303
+GET  /admin/users/{dave}/withdraw                    200   200   403   403   404     404   404   404       303
+POST /admin/users/{dave}/withdraw                    303   303   403   403   404     404   404   404       303
+POST /admin/users/{dora}/co-admin                    409   409   403   403   404     404   404   404       303
+POST /admin/users/{dora}/enable                      303   303   403   403   404     404   404   404       303
+POST /admin/users/{dora}/restore                     409   409   403   403   404     404   404   404       303
+GET  /confirm                                        200   200   200   200   200     200   200   200       200
+POST /confirm                                        303   303   303   303   303     303   303   303       303
+GET  /confirm/sent                                   200   200   200   200   200     200   200   200       200
+GET  /confirm/{nothing}                              410   410   410   410   410     410   410   410       410
+POST /confirm/{nothing}                              410   410   410   410   410     410   410   410       410
+POST /confirm/{nothing}/not-me                       410   410   410   410   410     410   410   410       410
+GET  /email/{nothing}                                410   410   410   410   410     410   410   410       410
+POST /email/{nothing}                                410   410   410   410   410     410   410   410       410
+GET  /healthz                                        200   200   200   200   200     200   200   200       200
+GET  /invitations/declined                           200   200   200   200   200     200   200   200       200
+GET  /invitations/{invitation}                       200   200   200   200   200     200   200   200       200
+POST /invitations/{invitation}/confirm               403   403   403   403   303     403   403   403       303
+POST /invitations/{invitation}/decline               303   303   303   303   303     303   303   303       303
+POST /invitations/{invitation}/sign-up               303   303   303   303   303     303   303   303       303
+POST /invitations/{invitation}/switch                303   303   303   303   303     303   303   303       303
+GET  /invitations/{nothing}                          410   410   410   410   410     410   410   410       410
+POST /invitations/{nothing}/confirm                  410   410   410   410   410     410   410   410       303
+POST /invitations/{nothing}/decline                  410   410   410   410   410     410   410   410       410
+POST /invitations/{nothing}/sign-up                  410   410   410   410   410     410   410   410       410
+POST /invitations/{nothing}/switch                   410   410   410   410   410     410   410   410       303
+GET  /login                                          303   303   303   303   303     303   303   303       200
+POST /login                                          303   303   303   303   303     303   303   303       303
+POST /logout                                         303   303   303   303   303     303   303   303       303
+GET  /operator/keys                                  404   404   404   404   404     404   404   200       303
+POST /operator/keys                                  404   404   404   404   404     404   404   303       303
+POST /operator/keys/items/1/take-out                 404   404   404   404   404     404   404   200       303
+POST /operator/keys/items/add                        404   404   404   404   404     404   404   200       303
+GET  /operator/keys/{key}/extend                     404   404   404   404   404     404   404   200       303
+POST /operator/keys/{key}/extend                     404   404   404   404   404     404   404   303       303
+POST /operator/keys/{key}/reinstate                  404   404   404   404   404     404   404   303       303
+GET  /operator/keys/{key}/release                    404   404   404   404   404     404   404   200       303
+POST /operator/keys/{key}/release                    404   404   404   404   404     404   404   303       303
+POST /operator/keys/{key}/reveal                     404   404   404   404   404     404   404   200       303
+GET  /operator/keys/{key}/revoke                     404   404   404   404   404     404   404   200       303
+POST /operator/keys/{key}/revoke                     404   404   404   404   404     404   404   303       303
+GET  /operator/mail                                  404   404   404   404   404     404   404   200       303
+POST /operator/mail/test                             404   404   404   404   404     404   404   303       303
+GET  /operator/mail/{letter}                         404   404   404   404   404     404   404   200       303
+POST /operator/mail/{letter}/send                    404   404   404   404   404     404   404   303       303
+GET  /operator/organizations                         404   404   404   404   404     404   404   200       303
+GET  /operator/organizations/{kestrel}               404   404   404   404   404     404   404   200       303
+POST /operator/organizations/{kestrel}/transfer      404   404   404   404   404     404   404   303       303
+GET  /operator/products                              404   404   404   404   404     404   404   200       303
+POST /operator/products                              404   404   404   404   404     404   404   303       303
+GET  /organization                                   200   200   200   200   200     200   200   200       303
+GET  /organization/create                            303   303   409   409   200     303   200   403       303
+POST /organization/create                            303   303   409   409   303     303   303   403       303
+GET  /organization/create/validate                   303   303   303   303   303     303   303   303       303
+POST /organization/create/validate                   303   303   409   409   200     303   200   403       303
+GET  /organization/leave                             409   200   200   200   404     409   404   404       303
+POST /organization/leave                             409   303   303   303   404     409   404   404       303
+GET  /products                                       200   200   200   200   200     200   200   200       303
+POST /products                                       303   303   303   303   303     303   303   403       303
+POST /products/validate                              200   200   200   200   200     200   200   403       303
+POST /products/{own}/copy                            404   404   404   404   404     404   200   404       303
+GET  /products/{own}/details                         404   404   404   404   404     404   200   404       303
+POST /products/{own}/reveal                          404   404   404   404   404     404   200   404       303
+GET  /profile                                        200   200   200   200   200     200   200   200       303
+POST /profile                                        303   303   303   303   303     303   303   303       303
+POST /profile/email                                  303   303   303   303   303     303   303   303       303
+POST /profile/password                               303   303   303   303   303     303   303   303       303
+POST /profile/sign-out-others                        303   303   303   303   303     303   303   303       303
+GET  /readyz                                         503   503   503   503   503     503   503   503       503
+GET  /register                                       303   303   303   303   303     303   303   303       200
+POST /register                                       303   303   303   303   303     303   303   303       303
+GET  /register/sent                                  200   200   200   200   200     200   200   200       200
+GET  /reset                                          200   200   200   200   200     200   200   200       200
+POST /reset                                          303   303   303   303   303     303   303   303       303
+GET  /reset/sent                                     200   200   200   200   200     200   200   200       200
+GET  /reset/{nothing}                                410   410   410   410   410     410   410   410       410
+POST /reset/{nothing}                                410   410   410   410   410     410   410   410       410
+GET  /setup/{nothing}                                410   410   410   410   410     410   410   410       410
+POST /setup/{nothing}                                410   410   410   410   410     410   410   410       410
+"""
+
+#: What a row's form sends.
+FIELDS: dict[str, dict[str, str]] = {
+    "POST /admin/products": {"permission_key": "{shared_key}"},
+    "POST /admin/products/validate": {"permission_key": "{shared_key}"},
+    "POST /admin/settings": {"name": "Kestrel Works", "zone": "UTC"},
+    "POST /admin/users": {"emails": "somebody@firm.example"},
+    "POST /admin/users/{bob}/co-admin": {"replaces": "{carol}"},
+    "POST /admin/permissions/{annual}": {"had": "{bob}", "tick": "{bob}"},
+    "POST /confirm": {"email": "somebody@firm.example"},
+    "POST /invitations/{invitation}/sign-up": {"name": "Somebody", "password": "six lanterns on the quay"},
+    "POST /login": {"email": "bob@example.com", "password": PASSWORD},
+    "POST /operator/keys": {"product": "draft", "type": "annual", "seats": "1"},
+    "POST /operator/keys/{key}/extend": {"seats-1": "4", "end-1": ""},
+    "POST /operator/keys/items/add": {"product": "draft", "type": "annual", "seats": "1"},
+    "POST /operator/keys/items/1/take-out": {"product": "draft", "type": "annual", "seats": "1"},
+    "POST /operator/organizations/{kestrel}/transfer": {"email": "bob@example.com"},
+    "POST /operator/products": {"code": "new", "name": "New"},
+    "POST /organization/create": {"name": "Falcon", "permission_key": "{shared_key}"},
+    "POST /organization/create/validate": {"permission_key": "{shared_key}"},
+    "POST /products": {"permission_key": "{personal_key}"},
+    "POST /products/validate": {"permission_key": "{personal_key}"},
+    "POST /profile": {"name": "Somebody", "zone": "UTC"},
+    "POST /profile/email": {"new_email": "somebody@firm.com", "password": PASSWORD},
+    "POST /profile/password": {"current_password": PASSWORD, "new_password": "six lanterns on the quay"},
+    "POST /register": {"name": "Somebody", "email": "somebody@firm.example", "password": "six lanterns on the quay"},
+    "POST /reset": {"email": "bob@example.com"},
+}
+
+
+Row = tuple[str, str, dict[str, int]]
+
+
+def rows() -> list[Row]:
+    """The table: method, address, status by person."""
+    head, *lines = [line.split() for line in TABLE.strip().splitlines() if line.strip()]
+    return [(line[0], line[1], dict(zip(head, map(int, line[2:]), strict=True))) for line in lines]
+
+
+def rooms() -> list[str]:
+    """The first two steps of every address: the pieces that the table is tried in."""
+    return sorted({room_of(address) for _method, address, _statuses in rows()})
+
+
+def room_of(address: str) -> str:
+    steps = address.split("/")
+    return "/".join(steps[:3] if steps[1] in ("admin", "operator") else steps[:2])
+
+
+class Visit:
+    """Everybody's browsers against one application, whose database is put back after each change."""
+
+    def __init__(self, app: Flask, cast: Cast, put_back: Callable[[], None]) -> None:
+        self.app, self.cast, self._put_back = app, cast, put_back
+        self._prepare()
+
+    def status(self, method: str, address: str, who: str, *, token: bool = True) -> int:
+        """What one of the cast gets."""
+        client = self.client(who)
+        path = address.format(**self.values)
+        if method == "GET":
+            return client.get(path).status_code
+        fields = {name: value.format(**self.values) for name, value in FIELDS.get(f"{method} {address}", {}).items()}
+        response = client.send(path, **fields) if token else client.post(path, data=fields)
+        if response.status_code < 400:
+            self._put_back()
+            self._prepare()
+        return response.status_code
+
+    def client(self, who: str) -> Client:
+        """A browser that is signed in, or nobody's."""
+        if who not in self._clients:
+            client = Client(self.app)
+            self._clients[who] = client if who == "anonymous" else sign_in(client, self.cast.player(who))
+        return self._clients[who]
+
+    def _prepare(self) -> None:
+        """Add what the cast lacks: a letter that waits, a license of erin's own, links of invitations."""
+        self._clients: dict[str, Client] = {}
+        with self.app.app_context():
+            kestrel = Kestrel(db.session, self.cast)
+            key = kestrel.new_key()
+            key.redeem(kestrel.account("erin"), kestrel.by("erin"), kestrel.now, kestrel.today)
+            letter = mail.invitation(kestrel.dave, kestrel.now)
+            db.session.commit()
+            self.values = {
+                **{name: self.cast.player(name).member_id for name in ("alice", "carol", "bob", "dora", "dave")},
+                **self.cast.license, "kestrel": self.cast.organization_id, "letter": letter.id, "nothing": "x" * 40,
+                "key": kestrel.license("annual").key_id, "own": key.licenses[0].id,
+                "shared_key": self.cast.unused["shared"], "personal_key": self.cast.unused["personal"],
+                "invitation": self._invitation(kestrel),
+            }  # fmt: skip
+
+    def _invitation(self, kestrel: Kestrel) -> str:
+        secret = self.app.extensions["settings"].secret_key
+        return tokens.make(secret, Purpose.INVITATION, kestrel.dave.nonce or "", kestrel.dave.id)
+
+
+@pytest.fixture
+def visit(app: Flask, cast: Cast, put_back: Callable[[], None]) -> Visit:
+    """Everybody's browsers."""
+    return Visit(app, cast, put_back)
+
+
+@pytest.mark.parametrize("room", rooms())
+def test_everybody_gets_what_the_table_says(visit: Visit, room: str) -> None:
+    for method, address, wanted in rows():
+        if room_of(address) == room:
+            got = {who: visit.status(method, address, who) for who in wanted}
+            assert (method, address, got) == (method, address, wanted)
+
+
+@pytest.mark.on_sqlite
+@pytest.mark.parametrize("room", rooms())
+def test_nothing_is_sent_without_a_token(visit: Visit, room: str) -> None:
+    """Who is signed in gets 400; who is not is led to sign in, or gets 400 where everybody may come."""
+    for method, address, wanted in rows():
+        if room_of(address) == room and method == "POST":
+            got = {who: visit.status(method, address, who, token=False) for who in wanted}
+            is_private = endpoint_of(visit, address) not in OPEN_VIEWS
+            assert (address, got) == (address, dict.fromkeys(wanted, 400) | ({"anonymous": 303} if is_private else {}))
+
+
+def endpoint_of(visit: Visit, address: str) -> str:
+    path = address.format(**visit.values)
+    return str(visit.app.url_map.bind("127.0.0.1").match(path, method="POST")[0])
+
+
+@pytest.mark.on_sqlite
+def test_table_has_every_address(app: Flask) -> None:
+    """A new address needs its row."""
+    routes = {
+        (method, re.sub(r"<[^>]+>", "*", str(rule)))
+        for rule in app.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+        if rule.endpoint != "static"
+    }
+    written = {(method, re.sub(r"{\w+}|(?<=/items/)1", "*", address)) for method, address, _statuses in rows()}
+    assert written == routes
