@@ -176,7 +176,7 @@ def co_admin_submit(member_id: int) -> Response:
 
 def _replaced() -> int | None:
     text = request.form.get("replaces", "")
-    if text and not (text.isascii() and text.isdigit()):
+    if text and not (text.isascii() and text.isdigit() and len(text) < 19):
         raise BadInput(_("This form is out of date. Load the page again."))
     return int(text) if text else None
 

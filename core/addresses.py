@@ -87,7 +87,8 @@ def clean(text: str) -> str:
 
 def key(address: str) -> str:
     """Return what is equal for equal addresses: lower case, the domain as punycode; dots and +tags count."""
-    local, at, domain = clean(unicodedata.normalize("NFC", address)).rpartition("@")
+    # A NUL is in no address, and PostgreSQL does not even look for it.
+    local, at, domain = clean(unicodedata.normalize("NFC", address.replace("\0", "\ufffd"))).rpartition("@")
     return _lower(local) + at + _ascii_domain(domain)
 
 
@@ -119,7 +120,8 @@ def _unreadable(address: str) -> LazyString | None:
         return _("there is a space inside")
     if not address.isprintable():
         return _("there is a character inside that cannot be seen")
-    if len(address.encode()) > LENGTH:
+    # What is kept of an address can be longer than what was typed: punycode, and letters that are two in lower case.
+    if max(len(address.encode()), len(key(address).encode())) > LENGTH:
         return _("it is longer than %(length)s characters", length=LENGTH)
     return None
 

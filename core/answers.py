@@ -15,6 +15,8 @@ from core.htmx import htmx, say, vary
 
 OUT_OF_RANGE = "22003"  # PostgreSQL: numeric_value_out_of_range
 
+OUT_OF_RANGE = "22003"  # what PostgreSQL says to a number that its column cannot have
+
 
 def answer(fragment: str, to: str, *, said: Any = None, status: int = 200, **context: Any) -> Response:
     """The changed piece of the page to htmx, 303 to `to` for a plain form; `said` is told and read aloud."""
@@ -52,6 +54,7 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(HTTPException, http_error)
     app.register_error_handler(OperationalError, storage_error)
     app.register_error_handler(OverflowError, beyond_every_row)
+    app.register_error_handler(DataError, not_for_a_database)
     app.register_error_handler(DataError, beyond_a_column)
     app.register_error_handler(Exception, unforeseen)
 
@@ -91,8 +94,17 @@ def beyond_a_column(error: DataError) -> Response:
     return beyond_every_row(error) if getattr(error.orig, "sqlstate", "") == OUT_OF_RANGE else unforeseen(error)
 
 
+def not_for_a_database(error: DataError) -> Response:
+    """PostgreSQL looks for no number that a row cannot have, and for no text with a NUL in it."""
+    db.session.rollback()
+    if getattr(error.orig, "sqlstate", None) == OUT_OF_RANGE:
+        return problem(404, sentence_of(404))
+    return problem(422, sentence_of(422))
+
+
 def storage_error(error: DBAPIError) -> Response:
     """The database cannot take it now: nothing was changed, and reading may still work."""
+    db.session.rollback()  # before any word: who reads it, and in which language, is asked of the database
     current_app.logger.error("database: %s", error.orig)
     return problem(503, _("The portal cannot save anything at the moment. Nothing was changed. Try again in a minute."))
 
@@ -100,6 +112,7 @@ def storage_error(error: DBAPIError) -> Response:
 def unforeseen(error: Exception) -> Response:
     """A defect: logged whole, told in one sentence."""
     current_app.logger.exception("unforeseen error at %s", request.endpoint)  # not the path: links carry tokens
+    db.session.rollback()
     if current_app.testing or current_app.debug:
         raise error
     return problem(500, sentence_of(500))
@@ -139,6 +152,7 @@ def sentence_of(status: int) -> str:
             404: _("There is nothing at this address."),
             405: _("This address does not take that kind of request."),
             413: _("This is more than the portal takes at once."),
+            422: _("There is a character in it that cannot be kept. Write it without it."),
             429: _("Too many attempts. Wait a moment, then try again."),
             500: _("Something went wrong here. Nothing was changed. Try again in a minute."),
         }.get(status, _("This did not work. Go back and try again."))
