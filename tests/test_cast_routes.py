@@ -103,6 +103,7 @@ GET  /operator/mail/{letter}                         404   404   404   404   404
 POST /operator/mail/{letter}/send                    404   404   404   404   404     404   404   303       303
 GET  /operator/organizations                         404   404   404   404   404     404   404   200       303
 GET  /operator/organizations/{kestrel}               404   404   404   404   404     404   404   200       303
+GET  /operator/organizations/{kestrel}/transfer        404   404   404   404   404     404   404   200       303
 POST /operator/organizations/{kestrel}/transfer      404   404   404   404   404     404   404   303       303
 GET  /operator/products                              404   404   404   404   404     404   404   200       303
 POST /operator/products                              404   404   404   404   404     404   404   303       303
@@ -152,6 +153,7 @@ FIELDS: dict[str, dict[str, str]] = {
     "POST /operator/keys/{key}/extend": {"seats-1": "4", "end-1": ""},
     "POST /operator/keys/items/add": {"product": "draft", "type": "annual", "seats": "1"},
     "POST /operator/keys/items/1/take-out": {"product": "draft", "type": "annual", "seats": "1"},
+    "GET /operator/organizations/{kestrel}/transfer": {"email": "bob@example.com"},
     "POST /operator/organizations/{kestrel}/transfer": {"email": "bob@example.com"},
     "POST /operator/products": {"code": "new", "name": "New"},
     "POST /organization/create": {"name": "Falcon", "permission_key": "{shared_key}"},
@@ -196,9 +198,9 @@ class Visit:
         """What one of the cast gets."""
         client = self.client(who)
         path = address.format(**self.values)
-        if method == "GET":
-            return client.get(path).status_code
         fields = {name: value.format(**self.values) for name, value in FIELDS.get(f"{method} {address}", {}).items()}
+        if method == "GET":
+            return client.get(path, query_string=fields).status_code
         response = client.send(path, **fields) if token else client.post(path, data=fields)
         if response.status_code < 400:
             self._put_back()
