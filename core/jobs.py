@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import String, delete, or_
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from core import outbox
@@ -55,6 +56,10 @@ def run_due(session: Session, now: datetime, jobs: tuple[Job, ...] | None = None
 def _is_done(session: Session, job: Job, now: datetime) -> bool:
     try:
         return run(session, job, now)
+    except SQLAlchemyError as error:
+        session.rollback()
+        log.warning("%s: the database cannot be used: %s", job.name, getattr(error, "orig", None) or error)
+        return False
     except Exception:  # a job that fails is tried again at the next tick, and keeps no other from its time
         session.rollback()
         log.exception("%s failed", job.name)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import signal
 import threading
+import time
 from collections.abc import Callable
 
 from flask import Flask
@@ -27,6 +28,7 @@ log = logging.getLogger("portal.worker")
 
 SENDERS = 3  # so that a recipient's slow server does not keep the others waiting
 LOOK_EVERY = 1.0  # seconds
+SAY_EVERY = 60.0  # seconds between two lines about the same trouble
 STOP_WITHIN = 25.0  # seconds for the dialogues under way
 
 
@@ -117,11 +119,18 @@ def consumer(huey: Huey) -> Consumer:
     made = huey.create_consumer(workers=1, worker_type="thread", max_delay=0.5, graceful_signal="TERM")
     made._signal_actions[signal.SIGHUP] = (False, True)  # it would start itself anew; that is the parent's part
     for name in ("huey.consumer.Worker", "huey.consumer.Scheduler"):
-        logging.getLogger(name).addFilter(_briefly)
+        logging.getLogger(name).addFilter(Brief())
     return made
 
 
-def _briefly(record: logging.LogRecord) -> bool:
-    """A database that is away is one line each time, not a traceback."""
-    record.exc_info = record.exc_text = None
-    return True
+class Brief(logging.Filter):
+    """A database that is away is a line now and then, not a traceback twice a second."""
+
+    again = 0.0
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let a line through when none came for a while."""
+        record.exc_info = record.exc_text = None
+        is_news = time.monotonic() >= self.again
+        self.again = time.monotonic() + SAY_EVERY if is_news else self.again
+        return is_news
