@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, func, or_, s
 from sqlalchemy.orm import Session, aliased
 
 from core.db import Instant
-from models import DISABLED, ENABLED, PENDING, Account, License, Member, Permission, PermissionKey
+from models import CO_ADMINISTRATOR, DISABLED, ENABLED, PENDING, Account, License, Member, Permission, PermissionKey
 
 PAGE = 50
 MOST_WORDS = 5
@@ -157,6 +157,7 @@ def _rows() -> Select[*tuple[Any, ...]]:
         _permissions(Permission.suspended_at.is_not(None)).label("suspended"),
         _restorable().label("restorable"),
         _is_elsewhere().label("is_elsewhere"),
+        _is_slot_free().label("is_slot_free"),
     ).outerjoin(Account, Account.id == Member.account_id).where(*MINE)  # fmt: skip
 
 
@@ -186,6 +187,13 @@ def _restorable() -> Any:
         .correlate(Member)
         .scalar_subquery()
     )  # fmt: skip
+
+
+def _is_slot_free() -> ColumnElement[bool]:
+    """Whether the organization has no co-administrator, so that appointing one replaces nobody."""
+    other = aliased(Member)
+    query = select(other.id).where(other.organization_id == bindparam("organization"), other.role == CO_ADMINISTRATOR)
+    return ~query.exists()
 
 
 def _is_elsewhere() -> ColumnElement[bool]:

@@ -145,7 +145,9 @@ def _kind(row: Any, state: str, my_id: int) -> str:
     """By what the actions of a row differ."""
     if row.id == my_id:
         return "myself-co-administrator" if row.role == CO_ADMINISTRATOR else "myself"
-    return state if state != ENABLED else str(row.role)
+    if state != ENABLED:
+        return state
+    return "candidate" if row.role == MEMBER and row.is_slot_free else str(row.role)
 
 
 def _notes(row: Any, state: str, is_over: bool, letters: Mapping[int, Note], words: Words) -> list[Note]:
