@@ -13,13 +13,13 @@ import pytest
 
 from core.settings import ROOT
 
-# The parent runs two children that append a line to a file at each start and stop; SETTLED is short here.
+# The parent runs two children that append a line to a file at each start and stop.
 PARENT = """
     import os, sys
     from core import up
-    up.SETTLED, folder = 0.3, sys.argv[1]
+    folder, up.SETTLED, grace = sys.argv[1], float(sys.argv[2]), float(sys.argv[3])
     child = [sys.executable, folder + "/child.py", folder]
-    sys.exit(up.run({"web": [*child, "web"], "worker": [*child, "worker"]}, dict(os.environ), grace=1.5))
+    sys.exit(up.run({"web": [*child, "web"], "worker": [*child, "worker"]}, dict(os.environ), grace=grace))
 """
 CHILD = """
     import os, signal, subprocess, sys, time
@@ -45,10 +45,10 @@ CHILD = """
 class Parent:
     """A running parent and what its children wrote."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, settled: float = 0.3, grace: float = 30) -> None:
         self.folder = folder
         (folder / "child.py").write_text(textwrap.dedent(CHILD))
-        command = [sys.executable, "-c", textwrap.dedent(PARENT), str(folder)]
+        command = [sys.executable, "-c", textwrap.dedent(PARENT), str(folder), str(settled), str(grace)]
         with (folder / "said").open("w") as said:
             self.process = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, stderr=said)
 
@@ -80,14 +80,14 @@ def parent(tmp_path: Path) -> Iterator[Parent]:
 def test_a_signal_stops_both_and_is_no_failure(parent: Parent, number: signal.Signals) -> None:
     parent.process.send_signal(number)
     parent.process.send_signal(number)
-    assert parent.process.wait(10) == 0
+    assert parent.process.wait(60) == 0
     assert parent.noted("stopped", "web") == parent.noted("started", "web")
     assert parent.noted("stopped", "worker") == parent.noted("started", "worker")
 
 
 def test_ctrl_c_reaches_the_parent_alone(parent: Parent) -> None:
     parent.process.send_signal(signal.SIGINT)
-    parent.process.wait(10)
+    parent.process.wait(60)
     assert parent.noted("interrupted", "web") == []
 
 
@@ -119,18 +119,18 @@ def test_a_child_that_came_up_once_is_tried_again_until_it_holds(parent: Parent)
 
 def test_a_child_that_never_came_up_stops_all_with_its_code(tmp_path: Path) -> None:
     (tmp_path / "fails-worker").touch()
-    parent = Parent(tmp_path)
-    assert parent.process.wait(10) == 7
+    parent = Parent(tmp_path, settled=30)
+    assert parent.process.wait(60) == 7
     assert len(parent.noted("failed", "worker")) == 1
     assert not any(map(is_alive, parent.noted("started", "web")))
 
 
 def test_a_child_that_does_not_stop_is_killed(tmp_path: Path) -> None:
     (tmp_path / "stubborn-web").touch()
-    parent = Parent(tmp_path)
+    parent = Parent(tmp_path, grace=1)
     wait_until(parent.is_up)
     parent.process.terminate()
-    assert parent.process.wait(10) == 0
+    assert parent.process.wait(60) == 0
     assert not is_alive(parent.noted("started", "web")[0])
 
 
@@ -140,7 +140,7 @@ def test_children_stop_when_the_parent_is_killed(parent: Parent) -> None:
     wait_until(lambda: bool(parent.noted("stopped", "web") and parent.noted("stopped", "worker")))
 
 
-def wait_until(is_so: Callable[[], bool], seconds: float = 10) -> None:
+def wait_until(is_so: Callable[[], bool], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not is_so():
         assert time.monotonic() < deadline, "it did not come to be"
