@@ -6,7 +6,8 @@ from typing import Any
 
 from flask import Flask, Response, current_app, flash, jsonify, make_response, redirect, render_template, request
 from flask_babel import gettext as _
-from sqlalchemy.exc import DataError, DBAPIError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.orm.exc import StaleDataError
 from werkzeug.exceptions import HTTPException
 
 from core.db import db
@@ -55,6 +56,8 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(OperationalError, storage_error)
     app.register_error_handler(OverflowError, beyond_every_row)
     app.register_error_handler(DataError, not_for_a_database)
+    app.register_error_handler(IntegrityError, too_late)
+    app.register_error_handler(StaleDataError, too_late)
     app.register_error_handler(DataError, beyond_a_column)
     app.register_error_handler(Exception, unforeseen)
 
@@ -100,6 +103,13 @@ def not_for_a_database(error: DataError) -> Response:
     if getattr(error.orig, "sqlstate", None) == OUT_OF_RANGE:
         return problem(404, sentence_of(404))
     return problem(422, sentence_of(422))
+
+
+def too_late(error: Exception) -> Response:
+    """Somebody else was quicker by a moment, and the database kept the rule."""
+    db.session.rollback()
+    current_app.logger.warning("%s: %s", request.endpoint, type(error).__name__)
+    return problem(409, _("Somebody else changed this at the same moment. Nothing was changed here. Look again."))
 
 
 def storage_error(error: DBAPIError) -> Response:
