@@ -39,7 +39,7 @@ def init_app(app: Flask, settings: Settings) -> None:
         MAX_CONTENT_LENGTH=MOST_BYTES,
         MAX_FORM_MEMORY_SIZE=MOST_BYTES,
         MAX_FORM_PARTS=2000,
-        TRUSTED_HOSTS=list(settings.trusted_hosts),
+        TRUSTED_HOSTS=[Host(name) for name in settings.trusted_hosts],
         WTF_CSRF_TIME_LIMIT=None,  # as long as the session; a page left open over lunch still works
     )
     csrf.init_app(app)
@@ -49,6 +49,16 @@ def init_app(app: Flask, settings: Settings) -> None:
     app.register_error_handler(CSRFError, forged)
     app.after_request(with_headers)
     app.config["PORTAL_SECURE"] = secure
+
+
+class Host(str):
+    """A host to answer to. Werkzeug cuts one at its first colon, and so would never know an IPv6 address."""
+
+    __slots__ = ()
+
+    def partition(self, sep: str, /) -> tuple[str, str, str]:
+        """The whole of an IPv6 address."""
+        return (str(self), "", "") if self.startswith("[") else super().partition(sep)
 
 
 def forged(_error: CSRFError) -> Response:

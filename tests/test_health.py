@@ -73,3 +73,12 @@ def test_without_its_database_the_process_is_healthy_but_not_ready(tmp_path: Pat
     failed = dict.fromkeys(("status", "database", "migrations", "worker"), "failed")
     assert asker(app, tmp_path)() == (503, {**failed, "disk": "ok"})
     assert app.test_client().get("/healthz").json == {"status": "ok"}
+
+
+@pytest.mark.on_sqlite
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [("127.0.0.1:8000", 200), ("localhost", 200), ("[::1]:8000", 200), ("[::2]", 400), ("evil.example", 400)],
+)
+def test_only_its_own_hosts_are_answered(app: Flask, host: str, status: int) -> None:
+    assert app.test_client().get("/healthz", headers={"Host": host}).status_code == status
