@@ -14,6 +14,7 @@ from core.dates import now
 from core.db import db
 from core.outbox import Outbox
 from models import Account, Member
+from tests.browser import faults
 from tests.cast import Cast
 from tests.clients import Client, said
 from tests.smtp import Mailbox
@@ -214,14 +215,16 @@ def test_without_a_server_the_page_says_what_to_set(client_for: ClientFor, lette
 
 def test_a_search_narrows_the_list_as_one_types(page: Page, server: str, app: Flask, cast: Cast) -> None:
     write(app, cast, "bob", "carol")
-    page.goto(f"{server}/login")
+    page.goto(f"{server}/login?next={URL}")
     page.get_by_label("Email").fill(cast.otto.email)
     page.get_by_label("Password").fill(cast.otto.password)
     page.get_by_role("button", name="Sign in").click()
-    page.goto(server + URL)
+    expect(page.get_by_role("heading", name="Outgoing mail")).to_be_visible()
+    assert faults(page) == []
     page.get_by_label("Search mail").press_sequentially("carol")
     expect(page.get_by_text("bob@example.com")).to_have_count(0)
     expect(page.get_by_role("row", name="carol@example.com")).to_be_visible()
     expect(page.get_by_label("Search mail")).to_be_focused()
     page.get_by_role("link", name="Read letter to carol@example.com").click()
     expect(page.get_by_role("heading", name="Your account is blocked")).to_be_visible()
+    assert faults(page) == []
