@@ -40,13 +40,14 @@ def away(to: str, *, said: Any = None) -> Response:
 
 
 def refusal(fragment: str, to: str, refused: RuleBroken, **context: Any) -> Response:
-    """A rule said no: the fresh piece and the sentence to htmx, a redirect that says it for a plain form."""
+    """A rule said no: the fresh piece and the sentence to htmx, a page that says it and leads back for a plain form."""
     db.session.rollback()
     if htmx.wants_fragment:
         response = make_response(render_template(fragment, **context), refused.status)
         return vary(say(response, str(refused.message), bad=True))
-    flash(str(refused.message), "error")
-    return vary(make_response(redirect(to, 303)))
+    title, sentence = title_of(refused.status), str(refused.message)
+    page = render_template("error.html", title=title, sentence=sentence, link=to, link_label=_("Back"))
+    return vary(make_response(page, refused.status))
 
 
 def init_app(app: Flask) -> None:
