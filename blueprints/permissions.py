@@ -126,7 +126,8 @@ def change(license_id: int, member_id: int, act: Callable[[Desk, License, Member
     except RuleBroken as refused:
         db.session.rollback()
         if isinstance(refused, HasAnother) and not htmx.wants_fragment:
-            back = address(view, f"/{license_id}/{member_id}/move")
+            flash(str(refused.message), "error")
+            return vary(make_response(redirect(address(view, f"/{license_id}/{member_id}/move"), 303)))
         offer = Offer(license_id, member_id, str(refused.message)) if isinstance(refused, HasAnother) else None
         context = part_of(organization_id, product_id, view, license_id, member_id, offer)
         if offer and htmx.wants_fragment:  # the box beside the name says it, aloud too
