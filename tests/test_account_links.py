@@ -36,7 +36,8 @@ def test_links_that_open_nothing_all_look_alike(app: Flask, cast: Cast, anonymou
     wrong_purpose = tokens.make(SECRET_KEY, Purpose.INVITATION, "n" * 32, cast.bob.account_id)
     foreign = tokens.make("another secret key that is long enough", Purpose.RESET, "n" * 32, cast.bob.account_id)
     nobody = tokens.make(SECRET_KEY, Purpose.RESET, "n" * 32, 999_999)
-    for token in ("nonsense", wrong_purpose, foreign, nobody, wrong_purpose + "A"):
+    confirmed = tokens.make(SECRET_KEY, Purpose.CONFIRM, "n" * 32, cast.bob.account_id)
+    for token in ("nonsense", wrong_purpose, foreign, nobody, confirmed, wrong_purpose + "A"):
         page = anonymous.get(path + token)
         assert page.status_code == anonymous.send(path + token).status_code == 410
         assert visible(page) == visible(anonymous.get("/confirm/nonsense"))

@@ -11,8 +11,10 @@ from flask import Flask
 from sqlalchemy import select
 
 from core import passwords
+from core.accounts import HASHING
 from core.db import Mode, current_mode, db
 from core.errors import BadInput
+from core.guard import OPEN_VIEWS
 from models import SignIn
 from tests.clients import Client
 from tests.test_sessions import SIGN_IN, bob
@@ -82,6 +84,12 @@ def test_an_unknown_person_costs_a_hash_as_everybody_does(app: Flask, monkeypatc
         assert passwords.is_right("a sentence is good", "$argon2id$kept")
     assert len(verified) == 3
     assert verified[0] == verified[1] != verified[2]
+
+
+@pytest.mark.on_sqlite
+def test_the_lists_of_views_name_views_that_exist(app: Flask) -> None:
+    assert set(app.view_functions) >= HASHING
+    assert set(app.view_functions) >= OPEN_VIEWS
 
 
 @pytest.mark.on_sqlite
