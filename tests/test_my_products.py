@@ -118,6 +118,15 @@ def test_a_disabled_member_reads_who_can_change_that(client_for: ClientFor, cast
     assert "You are disabled. Alice Example or Carol Example can change that." in text
 
 
+def test_what_was_had_before_being_disabled_does_not_count(client_for: ClientFor, app: Flask, cast: Cast) -> None:
+    def enable() -> None:
+        organization = Organization.locked(db.session, cast.organization_id)
+        organization.member(cast.dora.member_id or 0).enable(cast.alice.actor, now())
+
+    edit(app, enable)
+    assert "You have no permission. Alice Example or Carol" in verdict(client_for("dora").get(HOME), "Draft Pro")
+
+
 @pytest.mark.on_sqlite
 def test_a_leader_reads_that_it_is_in_his_hands(client_for: ClientFor, cast: Cast) -> None:
     page = client_for("carol").get(HOME)

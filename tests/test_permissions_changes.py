@@ -163,7 +163,9 @@ def test_moving_changes_both_licenses(alice: Client, app: Flask, cast: Cast) -> 
 def test_a_move_to_a_full_license_leaves_the_member_what_he_has(alice: Client, app: Flask, cast: Cast) -> None:
     annual, perpetual = cast.license["annual"], cast.license["perpetual"]
     edit(app, lambda: key_of(perpetual).extend(COMMAND, now(), seats=0))
-    assert alice.swap(path(perpetual, cast.bob.member_id, "move")).status_code == 409
+    answer = alice.swap(path(perpetual, cast.bob.member_id, "move"))
+    assert answer.status_code == 409
+    assert boxes(section(answer, annual))["Bob Example"] == "ticked"
     with app.app_context():
         assert held(db.session, annual) == {cast.bob.member_id}
 
