@@ -6,7 +6,7 @@ demo run:
 
 test: .venv-tests
 	@.ci/chromium
-	@.venv/bin/python -m pytest
+	@.venv/bin/python -m pytest -n 2 --dist loadfile
 
 lint: .venv-tests
 	@.venv/bin/ruff check .

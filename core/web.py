@@ -1,5 +1,7 @@
 """The web server: `python -m core.web` serves, `create` makes the application of each of its workers."""
 
+import os
+import signal
 import socket
 from pathlib import Path
 from wsgiref.headers import Headers
@@ -24,6 +26,7 @@ KEEP = 60  # seconds a browser keeps a static file whose name does not change
 def serve() -> None:
     """Serve until told to stop."""
     settings = settings_.current()
+    os.register_at_fork(after_in_child=_heed_signals)
     address = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0][4][0]
     Granian(
         "core.web:create",
@@ -42,6 +45,13 @@ def serve() -> None:
         log_level=LogLevels.debug if settings.log_level == "debug" else LogLevels.warning,
         log_dictconfig=logs.config(settings),
     ).serve()
+
+
+def _heed_signals() -> None:
+    # Until its application is loaded a worker has the handlers of its master, which only note the signal there: a
+    # stop within the first second would wait for the whole of STOP_AFTER.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def create() -> Front:

@@ -4,6 +4,7 @@ import logging
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from core.assets import asset
 from core.security import HEADERS
 from core.settings import ROOT
 from core.web import with_static
+from tests.servers import free_port
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +53,20 @@ def test_a_web_process_knows_neither_alembic_nor_huey(tmp_path: Path) -> None:
     environ = {**os.environ, "PYTHONPATH": str(ROOT), "PORTAL_DATA": str(tmp_path)}
     done = subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
+
+
+def test_a_server_that_is_still_starting_stops_at_once(tmp_path: Path) -> None:
+    code = (
+        "import pathlib, time; from core import web; web.create = lambda: (pathlib.Path('x').touch(), time.sleep(60))"
+    )
+    environ = {**os.environ, "PYTHONPATH": str(ROOT), "PORT": str(free_port())}
+    with subprocess.Popen([sys.executable, "-c", f"{code}; web.serve()"], env=environ, cwd=tmp_path) as server:
+        deadline = time.monotonic() + 60
+        while not (tmp_path / "x").exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        server.terminate()
+        assert server.wait(20) == 0
 
 
 @pytest.mark.parametrize("kind", [logs.TextLine, logs.JsonLine])
