@@ -54,13 +54,16 @@ def save(license_id: int) -> Response:
         raise BadInput(_("These are more users than the page lists. Load it again."))
     count, refused = apply_ticks(desk, license, sorted(had - ticked), sorted(ticked - had))
     db.session.commit()
+    to = address(view) + f"#license-{license_id}"
+    asks = len(refused) == 1 and isinstance(next(iter(refused.values())), HasAnother)
+    if refused and not count and not asks:
+        return refusal(SECTIONS, to, next(iter(refused.values())))
     if count:
         flash(ngettext("%(num)s permission of %(product)s changed", "%(num)s permissions of %(product)s changed",
                        count, product=license.product.name))  # fmt: skip
     for each in refused.values():
         flash(str(each.message), "error")
-    to = address(view) + f"#license-{license_id}"
-    if len(refused) == 1 and isinstance(next(iter(refused.values())), HasAnother):
+    if asks:
         to = address(view, f"/{license_id}/{next(iter(refused))}/move")
     return make_response(redirect(to, 303))
 
