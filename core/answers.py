@@ -16,8 +16,6 @@ from core.htmx import htmx, say, vary
 
 OUT_OF_RANGE = "22003"  # PostgreSQL: numeric_value_out_of_range
 
-OUT_OF_RANGE = "22003"  # what PostgreSQL says to a number that its column cannot have
-
 
 def answer(fragment: str, to: str, *, said: Any = None, status: int = 200, **context: Any) -> Response:
     """The changed piece of the page to htmx, 303 to `to` for a plain form; `said` is told and read aloud."""
@@ -59,7 +57,6 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(DataError, not_for_a_database)
     app.register_error_handler(IntegrityError, too_late)
     app.register_error_handler(StaleDataError, too_late)
-    app.register_error_handler(DataError, beyond_a_column)
     app.register_error_handler(Exception, unforeseen)
 
 
@@ -88,14 +85,9 @@ def http_error(error: HTTPException) -> Response:
     return response
 
 
-def beyond_every_row(_error: Exception) -> Response:
+def beyond_every_row(_error: OverflowError) -> Response:
     """A number in an address that no row can have; SQLite does not even look for it."""
     return problem(404, sentence_of(404))
-
-
-def beyond_a_column(error: DataError) -> Response:
-    """The same on PostgreSQL, which compares numbers of the column's size only."""
-    return beyond_every_row(error) if getattr(error.orig, "sqlstate", "") == OUT_OF_RANGE else unforeseen(error)
 
 
 def not_for_a_database(error: DataError) -> Response:
