@@ -11,8 +11,10 @@ from collections.abc import Callable
 
 import pytest
 from flask import Flask
+from sqlalchemy import func, select
 
 from core import mail, tokens
+from core.activity import COMMAND, Activity
 from core.db import db
 from core.guard import OPEN_VIEWS
 from core.tokens import Purpose
@@ -29,7 +31,7 @@ POST /admin/permissions/{annual}/{bob}/take          303   303   403   403   404
 GET  /admin/permissions/{perpetual}/{bob}/move       200   200   403   403   404     404   404   404       303
 POST /admin/permissions/{perpetual}/{bob}/move       303   303   403   403   404     404   404   404       303
 POST /admin/permissions/{three_years}/{bob}/give     303   303   403   403   404     404   404   404       303
-POST /admin/permissions/{three_years}/{dora}/give    303   303   403   403   404     404   404   404       303
+POST /admin/permissions/{three_years}/{dora}/give    409   409   403   403   404     404   404   404       303
 GET  /admin/products                                 200   200   403   403   404     200   404   404       303
 POST /admin/products                                 303   303   403   403   404     303   404   404       303
 GET  /admin/products/validate                        303   303   403   403   404     303   404   404       303
@@ -277,3 +279,46 @@ def test_table_has_every_address(app: Flask) -> None:
     }
     written = {(method, re.sub(r"{\w+}|(?<=/items/)1", "*", address)) for method, address, _statuses in rows()}
     assert written == routes
+
+
+FOREIGN = (
+    "/admin/permissions/{other}",
+    "/admin/permissions/{other}/{bob}/give",
+    "/admin/permissions/{annual}/{mallory}/give",
+    "/admin/permissions/{annual}/{mallory}/move",
+    "/admin/permissions/{other}/{bob}/take",
+    "/admin/products/{other}/reveal",
+    "/admin/products/{other}/copy",
+    *(f"/admin/users/{{mallory}}/{what}" for what in (
+        "co-admin", "disable", "enable", "link", "member", "remove", "resend", "restore", "withdraw",
+    )),
+)  # fmt: skip
+
+
+def test_ids_of_another_organization_do_not_exist(visit: Visit) -> None:
+    """X25: nothing is found, and nothing is changed, there or here."""
+    visit.values["mallory"] = visit.cast.mallory.member_id
+    with visit.app.app_context():
+        before = db.session.scalar(select(func.count()).select_from(Activity))
+    for address in FOREIGN:
+        for who in ("alice", "carol"):
+            assert (address, visit.status("POST", address, who)) == (address, 404)
+    with visit.app.app_context():
+        assert db.session.scalar(select(func.count()).select_from(Activity)) == before
+
+
+@pytest.mark.on_sqlite
+def test_plain_form_of_a_full_license_is_refused_with_the_reason(visit: Visit) -> None:
+    """X17 without JavaScript, at both addresses that give a seat."""
+    alice = visit.client("alice")
+    with visit.app.app_context():
+        Kestrel(db.session, visit.cast).license("annual").key.extend(COMMAND, visit.cast.now, seats=1)
+        db.session.commit()
+    section = f"/admin/permissions/{visit.values['annual']}"
+    for answer in (
+        alice.send(f"{section}/{visit.values['carol']}/give"),
+        alice.send(section, had="", tick=[str(visit.values["carol"])]),
+    ):
+        assert answer.status_code == 409
+        assert "It was taken by Bob Example" in answer.text
+        assert "/admin/permissions" in answer.text
