@@ -48,6 +48,7 @@ def state_of(settings: Settings, *, may_migrate: bool = False) -> str:
 
 def up_to_date(settings: Settings, state: str) -> Settings:
     """The settings with secrets, after the database was made or migrated where it has to be."""
+    settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     settings = with_secrets(settings, create=True)
     if state != revisions.CURRENT:
         # Alembic is slow to import, and most starts have nothing to migrate.
