@@ -1,0 +1,66 @@
+"""The whole program as an operator starts it: `run`, with web server and worker, and the vendor's commands."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+from core.settings import ROOT
+from tests.servers import PATIENCE, free_port
+
+
+class Program:
+    """One portal: its settings, its address, and its commands."""
+
+    def __init__(self, folder: Path, database_url: str, **more: str) -> None:
+        port = free_port()
+        self.address = f"http://127.0.0.1:{port}"
+        self.log = folder / "log"
+        kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+        self.environ = {
+            **kept, "PYTHONPATH": str(ROOT), "PORT": str(port), "PORTAL_DATA": str(folder / "data"),
+            "DATABASE_URL": database_url, "WORKERS": "1", **more,
+        }  # fmt: skip
+
+    def command(self, *arguments: str, said: str = "") -> str:
+        """Run a command and return what it prints; `said` is its standard input."""
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", "core.cli", *arguments],
+            env=self.environ,
+            input=said,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[str]:
+        """Serve, and give the address once it answers; at the end it stops by itself, without an error."""
+        with self.log.open("wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "core.cli", "run"], env=self.environ, stdout=log, stderr=log
+            )
+        try:
+            self._wait_until_ready(process)
+            yield self.address
+        finally:
+            process.terminate()
+            assert process.wait(PATIENCE) == 0, self.log.read_text()
+        assert "Traceback" not in self.log.read_text(), self.log.read_text()
+
+    def _wait_until_ready(self, process: subprocess.Popen[bytes]) -> None:
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end and process.poll() is None:
+            with contextlib.suppress(urllib.error.URLError), urllib.request.urlopen(f"{self.address}/readyz"):  # noqa: S310
+                return
+            time.sleep(0.05)  # between two looks
+        raise TimeoutError(self.log.read_text())
