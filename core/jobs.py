@@ -12,7 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from core import outbox
+from core import limits, outbox
 from core.activity import PORTAL_ITSELF
 from core.db import Base, Instant
 from core.people import IDLE_AGE, LONGEST_AGE
@@ -106,6 +106,7 @@ def remove_runs(session: Session, now: datetime) -> int:
 
 JOBS = (
     Job("remove unconfirmed accounts", HOUR, remove_unconfirmed),
+    Job("remove limits that are over", HOUR, limits.sweep),
     Job("remove old sign-ins", DAY, remove_sign_ins),
     Job("remove old letters", DAY, outbox.remove_old),
     Job("remove old job runs", DAY, remove_runs),

@@ -23,6 +23,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from core.dates import now
 from core.db import Base, Instant, db
 from core.errors import TooMany
+from models import rows_changed
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +103,9 @@ def forget(rule: str, subject: str) -> None:
     _run(delete(LimitWindow).where(LimitWindow.rule == rule, LimitWindow.subject == hidden(subject)))
 
 
-def sweep(session: Session, at: datetime) -> None:
-    """Remove the windows that are over; the worker's, now and then."""
-    session.execute(delete(LimitWindow).where(LimitWindow.ends_at <= at))
+def sweep(session: Session, at: datetime) -> int:
+    """Remove the windows that are over, and count them; the worker's, now and then."""
+    return rows_changed(session, delete(LimitWindow).where(LimitWindow.ends_at <= at))
 
 
 def hidden(subject: str) -> str:
