@@ -46,8 +46,8 @@ def contact_submit() -> Response:
 def email_submit() -> Response:
     """Send a link to the new address and a notice to the present one; the link changes it."""
     try:
-        limits.count("letter", addresses.key(checked_email(typed("new_email"), field="new_email")))
-        account = proved(typed("password"), "password")
+        recipient = addresses.key(checked_email(typed("new_email"), field="new_email"))
+        account = proved(typed("password"), "password", recipient)
         email = account.want_email(typed("new_email"), field="new_email")
     except RuleBroken as refused:
         return profile(refused, "email")
@@ -118,18 +118,21 @@ def own_account() -> Account:
     return account
 
 
-def proved(password: str, field: str) -> Account:
-    """The own account, locked, once its password was given.
+def proved(password: str, field: str, recipient: str = "") -> Account:
+    """The own account, locked, once its password was given; a letter to `recipient` is counted then, not before.
 
-    :raise RuleBroken: for another password, and after too many of them.
+    :raise RuleBroken: for another password, after too many of them, and for too many letters.
     """
     subject = f"account {me().id}"
     limits.count("password", subject)
     kept = db.session.scalar(select(Account.password).where(Account.id == me().id))
-    is_right = passwords.is_right(password, kept)
+    if not passwords.is_right(password, kept):
+        raise BadInput(_("This is not the password of this account."), field=field)
+    if recipient:
+        limits.count("letter", recipient)
     accounts.begin_writing()
     account = own_account()
-    if not is_right or account.password != kept:
+    if account.password != kept:
         raise BadInput(_("This is not the password of this account."), field=field)
     limits.give_back("password", subject)
     return account
