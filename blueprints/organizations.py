@@ -109,7 +109,7 @@ def typed() -> str:
 
 def refusal(organization: Organization, refused: RuleBroken) -> Response:
     """The field with what was typed and what is wrong with it."""
-    if htmx.wants_fragment and request.method == "GET":
+    if htmx and request.method == "GET":
         context = {"organization": organization, "typed": typed(), "refused": refused}
         text = render_template("organizations/_transfer.html", **context)
         return mend(vary(make_response(text, refused.status)), "transfer")
