@@ -30,6 +30,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.orm import Mapped, Session, joinedload, mapped_column, object_session, relationship
+from sqlalchemy.orm.attributes import set_committed_value
 
 from core import addresses, keys
 from core.activity import Actor, record
@@ -1409,9 +1410,14 @@ class License(Base):
         if step > 0:
             counting = counting.where(License.reserved < License.seats)
         session_of(self).flush()
-        counted = rows_changed(session_of(self), counting) == 1
-        session_of(self).refresh(self, ["reserved", "seats"])
-        return counted
+        counting = counting.returning(License.reserved, License.seats).execution_options(synchronize_session=False)
+        counted = session_of(self).execute(counting).first()
+        if counted is None:
+            session_of(self).refresh(self, ["reserved", "seats"])
+            return False
+        set_committed_value(self, "reserved", counted.reserved)
+        set_committed_value(self, "seats", counted.seats)
+        return True
 
     def _last_given_to(self) -> str | None:
         query = select(Permission).where(Permission.license_id == self.id, Permission.suspended_at.is_(None))
