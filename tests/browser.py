@@ -27,7 +27,7 @@ def browser_type_launch_args() -> dict[str, Any]:
     """Which browser to start, and how."""
     found = next(filter(None, map(shutil.which, NAMES)), None)
     if found is None:
-        pytest.skip("There is no Chromium; install the package “chromium”.")
+        pytest.fail("There is no Chromium; install the package “chromium”.")
     return {"executable_path": found, "args": list(ARGUMENTS)}
 
 
