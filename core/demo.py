@@ -48,10 +48,14 @@ def prepare(settings: Settings) -> str:
     from app import create_app
 
     with create_app(settings).app_context():
-        if db.session.scalar(select(Account.id).limit(1)) is None:
-            Example(now()).make()
-            db.session.commit()
-        return demo_text.welcome(settings, unused())
+        try:
+            if db.session.scalar(select(Account.id).limit(1)) is None:
+                Example(now()).make()
+                db.session.commit()
+            return demo_text.welcome(settings, unused())
+        finally:
+            db.session.rollback()
+            db.engine.dispose()
 
 
 def unused() -> list[tuple[str, str]]:

@@ -40,7 +40,7 @@ def names(page: str) -> list[str]:
 def administrator(on_app: Session, cast: Cast) -> int | None:
     on_app.expire_all()
     holder = on_app.get_one(Organization, cast.organization_id).holder_of("administrator")
-    return holder and holder.account_id
+    return holder.account_id if holder is not None else None
 
 
 def test_list_has_name_administrator_members_and_licenses(otto: Client, cast: Cast) -> None:
