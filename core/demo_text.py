@@ -22,7 +22,7 @@ def welcome(settings: Settings, unused: Sequence[tuple[str, str]]) -> str:
             f"  Sign in as {ANNA} and open Users, Permissions, Products.",
             f"  Sign in as {SAM} and paste a key with several seats: Create an Organization.",
             f"  Letters are kept, not sent. Sign in as {HEDWIG} and open",
-            "  Outgoing mail: it shows every letter, and the links in them work.",
+            "  Outgoing mail: it shows every letter, Noor’s invitation too, and the links in them work.",
             f"  The data is in {settings.data}; remove that folder to begin again.",
             "",
         ]

@@ -55,7 +55,7 @@ def test_printed_people_can_sign_in(text: str, rows: Session, app: Flask) -> Non
         assert account is not None
         assert account.active
         assert account.is_confirmed
-    assert passwords.is_right(demo_data.PASSWORD, account.password)
+        assert passwords.is_right(demo_data.PASSWORD, account.password)
 
 
 def test_second_start_goes_on_and_leaves_out_what_was_used(text: str, rows: Session, settings: Settings) -> None:
