@@ -191,7 +191,7 @@ def state_words(state: str, reason: str | None, tries: int) -> str:
         {
             SENT: _("Mail sent"),
             FAILED: _("Not sent: %(why)s", why=why),
-            KEPT: _("Mail not sent: there is no mail server"),
+            KEPT: _("Mail kept, not sent"),
             DROPPED: _("Mail not sent"),
         }[state]
     )

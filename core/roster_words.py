@@ -52,7 +52,7 @@ class Shown:
 
 
 STATE_CLASSES = {PENDING: "state-warn state-open", ENABLED: "state-ok", DISABLED: "state-off state-open"}
-LETTER_CLASSES = {WAITING: "note", KEPT: "note note-warn", FAILED: "note note-bad", DROPPED: "note note-bad"}
+LETTER_CLASSES = {WAITING: "note", KEPT: "note", FAILED: "note note-bad", DROPPED: "note note-bad"}
 VALIDITY = ("", SENT, KEPT)  # a kept letter's link is handed over by Copy link
 FACE_CLASSES = {PENDING: "face face-ask", ENABLED: "face", DISABLED: "face face-off"}
 

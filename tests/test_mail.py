@@ -15,7 +15,7 @@ from tests.letter_desk import Desk
 @pytest.mark.parametrize(
     ("values", "state", "words"),
     [
-        ({}, "kept", "Mail not sent: there is no mail server"),
+        ({}, "kept", "Mail kept, not sent"),
         ({"sent_at": True}, "sent", "Mail sent"),
         (
             {"failed_at": True, "tries": 1, "failed_reason": "552 5.2.2 Mailbox full"},
