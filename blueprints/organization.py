@@ -9,7 +9,7 @@ from typing import Any
 from flask import Blueprint, Response, flash, make_response, render_template, request, url_for
 from flask_babel import gettext as _
 
-from core import countries, drafts, key_entry, mail
+from core import countries, drafts, key_entry, mail, personal
 from core.answers import away
 from core.dates import is_zone, now, today
 from core.db import db
@@ -29,7 +29,8 @@ bp = Blueprint("organization", __name__, url_prefix="/organization")
 def index() -> str:
     """The person's organization, or that there is none."""
     if me().organization_id is None:
-        return render_template("organization/none.html")
+        waiting = [] if me().is_operator else personal.waiting(db.session, me().email, now())
+        return render_template("organization/none.html", invitations=waiting)
     desk = own_desk()
     return render_template("organization/index.html", organization=desk.organization, member=desk.me)
 

@@ -271,6 +271,12 @@ def test_who_has_none_is_offered_to_create_one(client_for: For) -> None:
     assert 'href="/organization/create"' in client_for("erin").get("/organization").text
 
 
+@pytest.mark.on_sqlite
+def test_who_is_invited_reads_it_where_the_organization_will_be(client_for: For) -> None:
+    assert "Kestrel Works has invited you." in client_for("dave").get("/organization").text
+    assert "has invited you" not in client_for("erin").get("/organization").text
+
+
 def test_leaving_frees_seats_and_tells_the_administrator(client_for: For, cast: Cast, portal: Portal) -> None:
     bob = client_for("bob")
     assert "Your permission ends at once" in bob.get("/organization/leave").text
