@@ -122,7 +122,7 @@ def resend(member_id: int) -> Response:
     member = desk.member(member_id)
     member.resend(desk.actor, desk.me, now())
     mail.invitation(member, now())
-    said = _("A new link is on its way to %(email)s. The earlier link no longer works.", email=member.email)
+    said = _("A new link for %(email)s replaces the earlier one, which no longer works.", email=member.email)
     return _changed(desk, member, said)
 
 
