@@ -116,7 +116,7 @@ def revoke_submit(key_id: int) -> Response:
         db.session.rollback()
         return asked_again("revoke", key_id, refused)
     db.session.commit()
-    return told(key, _("Key …%(group)s is withdrawn.", group=key.last_group))
+    return told(key, _("Key …%(group)s is revoked.", group=key.last_group))
 
 
 @bp.post("/<int:key_id>/reinstate")

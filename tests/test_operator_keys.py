@@ -289,7 +289,7 @@ def test_plain_form_is_answered_by_a_redirect(otto: Client, on_app: Session, cas
     key = annual_key(on_app, cast)
     answer = otto.send(f"{KEYS}/{key.id}/revoke", why="")
     assert (answer.status_code, answer.location) == (303, f"{KEYS}#key-{key.id}")
-    assert f"Key …{key.last_group} is withdrawn." in otto.get(KEYS).text
+    assert f"Key …{key.last_group} is revoked." in otto.get(KEYS).text
 
 
 def test_reason_that_is_too_long_is_kept_and_refused(otto: Client, on_app: Session, cast: Cast) -> None:
@@ -308,7 +308,7 @@ def test_reason_that_is_too_long_is_kept_and_refused(otto: Client, on_app: Sessi
 def test_released_key_can_be_redeemed_again(otto: Client, on_app: Session, cast: Cast) -> None:
     key = annual_key(on_app, cast)
     question = otto.get(f"{KEYS}/{key.id}/release").text
-    assert "Kestrel Works lose its licenses" in question
+    assert "Kestrel Works loses its licenses" in question
     assert "Nobody yet" in otto.swap(f"{KEYS}/{key.id}/release").text
     on_app.expire_all()
     assert (key.organization_id, key.redeemed_at, key.licenses[0].reserved) == (None, None, 0)
