@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import pytest
 from flask import Flask
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -411,3 +411,45 @@ def test_key_that_ends_soon_says_so(otto: Client, on_app: Session, cast: Cast) -
     key.extend(COMMAND, now(), end=now().date() + timedelta(days=12))
     on_app.commit()
     assert "Expires in 12 days" in otto.get(KEYS).text
+
+
+@pytest.mark.on_sqlite
+def test_question_that_was_opened_as_a_page_works_with_scripts_too(
+    server: str, on_app: Session, cast: Cast, page: Page
+) -> None:
+    key = annual_key(on_app, cast)
+    on_app.rollback()
+    sign_in(page, server, cast)
+    page.goto(f"{server}{KEYS}/{key.id}/revoke")
+    assert faults(page) == []
+    page.get_by_label("Reason").fill("x" * 10)
+    page.get_by_role("button", name="Revoke").click()
+    expect(page.get_by_role("status").filter(has_text=f"Key …{key.last_group} is revoked.")).to_be_visible()
+    expect(page.get_by_role("heading", name="Permission keys")).to_be_visible()
+
+
+@pytest.mark.on_sqlite
+def test_operator_works_without_scripts(server: str, browser: Browser, cast: Cast) -> None:
+    page = browser.new_context(java_script_enabled=False).new_page()
+    sign_in(page, server, cast)
+    page.get_by_role("button", name="Add an item").click()
+    page.get_by_role("group", name="Item 2").get_by_label("Seats").fill("few")
+    page.get_by_role("button", name="Issue key").click()
+    expect(page.get_by_text("“few” is not a number of seats.")).to_be_visible()
+    page.get_by_role("button", name="Take out item 2").click()
+    page.get_by_label("Note").press("Enter")
+    text = page.locator(".keytext").inner_text()
+    row = page.get_by_role("row").nth(1)
+    row.get_by_role("button", name="Extend").click()
+    page.get_by_label("Seats").fill("6")
+    page.get_by_role("button", name="Extend").click()
+    expect(row).to_contain_text("6 × Draft Pro ANNUAL")
+    row.get_by_role("button", name="More for key").click()
+    page.get_by_role("button", name="Show key").click()
+    expect(page.get_by_label("Permission key")).to_have_value(text)
+    page.get_by_role("button", name="Close").click()
+    row.get_by_role("button", name="More for key").click()
+    page.get_by_role("button", name="Revoke").click()
+    page.get_by_role("button", name="Cancel").click()
+    expect(row).to_contain_text("Issued")
+    page.context.close()
