@@ -7,6 +7,7 @@ from typing import Any
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
 
 from core.dates import now
 from core.db import db
@@ -34,6 +35,10 @@ def add() -> Any:
     except BadInput as refused:
         db.session.rollback()
         return page(refused), refused.status
+    except IntegrityError:
+        # Two added the same code at the same moment; the other one is in the catalog now.
+        db.session.rollback()
+        return page(BadInput(_("There is a product with this code already."), field="code")), BadInput.status
     db.session.commit()
     flash(_("%(name)s is in the catalog.", name=product.name))
     return redirect(url_for(".index"), 303)
