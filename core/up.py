@@ -67,12 +67,12 @@ def run(
     commands: Mapping[str, Sequence[str]],
     environ: Mapping[str, str],
     *,
-    when_up: Callable[[], bool] = lambda: True,
+    when_up: Callable[[], bool] = lambda: False,
     grace: float = GRACE,
 ) -> int:
     """Run the commands until a signal; the code is 0 then, or that of a process that never came up.
 
-    `when_up` is called again and again until it returns true.
+    `when_up` is called again and again until it returns true: from then on all of them count as having come up.
     """
     stopping = _note_signals()
     children = [Child(name, command, environ) for name, command in commands.items()]
@@ -83,7 +83,10 @@ def run(
             child.start()
         while not stopping and not code:
             time.sleep(TICK)
-            is_up = is_up or when_up()
+            if not is_up and when_up():
+                is_up = True
+                for child in children:
+                    child.has_lived = True
             code = next((failed for child in children if (failed := _look_after(child))), 0)
     finally:
         _stop(children, grace)
