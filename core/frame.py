@@ -18,6 +18,7 @@ def init_app(app: Flask, settings: Settings) -> None:
 
     @app.context_processor
     def frame() -> dict[str, Any]:
+        """What base.html needs on every page."""
         title, entries = room(request.path)
         return {
             "portal_name": settings.portal_name,

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -136,9 +137,11 @@ def test_looking_makes_no_file(run_once: Path) -> None:
     assert kept_in(run_once / "data") == before
 
 
-def kept_in(folder: Path) -> set[str]:
-    """The names of the files, without SQLite's own two, which come and go with its connections."""
-    return {path.name for path in folder.iterdir() if not path.name.endswith(("-wal", "-shm"))}
+def kept_in(folder: Path) -> tuple[set[str], list[str]]:
+    """The names of the files, without SQLite's own two, which come and go with its connections, and every row."""
+    names = {path.name for path in folder.iterdir() if not path.name.endswith(("-wal", "-shm"))}
+    with contextlib.closing(sqlite3.connect(folder / "portal.db")) as database:
+        return names, list(database.iterdump())
 
 
 def test_what_it_made_only_its_owner_reads(run_once: Path) -> None:

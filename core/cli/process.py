@@ -151,6 +151,7 @@ def announcer(settings: Settings, text: str) -> Callable[[], bool]:
     """What says the text and the address as soon as the portal answers, and whether it did."""
 
     def announce() -> bool:
+        """Say it once the portal answers."""
         if not answers(settings):
             return False
         where = f"{settings.portal_name} is at {settings.base_url}. Ctrl-C stops it."
