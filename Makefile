@@ -1,4 +1,4 @@
-.PHONY: demo run test lint assets
+.PHONY: demo run test drills lint assets
 .DEFAULT_GOAL := demo
 
 demo run:
@@ -8,6 +8,11 @@ test: .venv-tests
 	@.ci/chromium
 	@.venv/bin/python -m pytest -n 2 --dist loadfile
 
+# The long forms of what `make test` does in short; their figures stand in docs/quality.md.
+drills: .venv-tests
+	@.ci/chromium
+	@.venv/bin/python -m pytest -n 2 --dist loadfile --drills tests/drills
+
 lint: .venv-tests
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
@@ -16,7 +21,7 @@ lint: .venv-tests
 # The style sheet and scripts that pages load; the result is committed, so that running needs no Node.
 assets: .venv-tests node_modules/.package-lock.json
 	@npm run --silent build
-	@.venv/bin/python -m core.assets
+	@.venv/bin/python -m core.pages.assets
 
 node_modules/.package-lock.json: package-lock.json
 	@npm ci --silent

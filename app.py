@@ -8,8 +8,10 @@ import logging
 
 from flask import Flask
 
-from core import accounts, answers, db, frame, guard, languages, pages, people, security
-from core.htmx import htmx
+from core import accounts, db, guard, people, security
+from core.pages import answers, frame, languages
+from core.pages import words as pages
+from core.pages.htmx import htmx
 from core.sealing import Sealer
 from core.settings import ROOT, Settings
 

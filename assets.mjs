@@ -1,4 +1,4 @@
-// Node's part of `make assets`: Tabler purged, app.css made small, htmx and the licenses copied. core/assets.py does the rest.
+// Node's part of `make assets`: Tabler purged, app.css made small, htmx and the licenses copied. core/pages/assets.py does the rest.
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { PurgeCSS } from 'purgecss'

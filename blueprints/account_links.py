@@ -11,11 +11,11 @@ from flask_login import current_user
 from sqlalchemy import select
 
 from core import accounts, limits, mail, passwords, tokens
-from core.account_forms import dead, led_to, shown, typed
 from core.activity import Actor
 from core.dates import now
 from core.db import db
 from core.errors import RuleBroken
+from core.forms.account_forms import dead, led_to, shown, typed
 from core.meta import Meta
 from core.tokens import Purpose
 from models import Account, checked_email, line

@@ -7,10 +7,10 @@ from flask_login import current_user
 from sqlalchemy.exc import IntegrityError
 
 from core import accounts, addresses, limits, mail, passwords
-from core.account_forms import led_to, next_email, paced, shown, typed
 from core.dates import now
 from core.db import db
 from core.errors import RuleBroken
+from core.forms.account_forms import led_to, next_email, paced, shown, typed
 from models import Account, checked_email, line
 
 bp = Blueprint("accounts", __name__)

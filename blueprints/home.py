@@ -5,8 +5,8 @@ from __future__ import annotations
 from flask import Blueprint, Response
 from flask_login import current_user
 
-from core.account_forms import led_to
 from core.accounts import SIGN_IN
+from core.forms.account_forms import led_to
 
 bp = Blueprint("home", __name__)
 

@@ -14,13 +14,13 @@ from sqlalchemy.orm import joinedload
 
 from blueprints import accounts as own_accounts
 from core import accounts, addresses, invitation_links, limits, mail, passwords
-from core.account_forms import NEXT_EMAIL, led_to, shown, typed
 from core.activity import Actor
-from core.answers import away
 from core.dates import now
 from core.db import db
 from core.errors import Gone, RuleBroken
+from core.forms.account_forms import NEXT_EMAIL, led_to, shown, typed
 from core.invitation_links import Opened
+from core.pages.answers import away
 from core.people import actor, me
 from core.refusals import DEAD_LINK, WrongAccount
 from models import ADMINISTRATOR, INVITATION_AGE, PENDING, Account, Member, Organization, invitation_expired, line

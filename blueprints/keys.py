@@ -8,13 +8,15 @@ from flask import Blueprint, Response, current_app, make_response, redirect, ren
 from flask_babel import gettext as _
 from sqlalchemy import select
 
-from core import drafts, key_forms, key_register, mail
-from core.answers import answer
+from core import mail
 from core.dates import LicenseType, now
 from core.db import db
 from core.errors import BadInput, RuleBroken
+from core.forms import drafts, key_forms
 from core.guard import operator_only
-from core.htmx import ask_again, htmx, vary
+from core.lists import key_register
+from core.pages.answers import answer
+from core.pages.htmx import ask_again, htmx, vary
 from core.sealing import SealBroken
 from models import PermissionKey, Product
 

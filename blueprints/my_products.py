@@ -7,15 +7,16 @@ from typing import Any
 from flask import Blueprint, Response, flash, make_response, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 
-from core import drafts, key_entry, personal, rights
-from core.answers import away
+from core import personal, rights
 from core.dates import LicenseType, now, today
 from core.db import db
 from core.errors import NotAllowed
-from core.htmx import clip, htmx, vary
+from core.forms import drafts, key_entry
+from core.lists.product_list import Row
+from core.pages.answers import away
+from core.pages.htmx import clip, htmx, vary
 from core.people import actor, me
 from core.personal import PersonalResults
-from core.product_list import Row
 from models import ENABLED, Account, License, Organization
 
 bp = Blueprint("my_products", __name__, url_prefix="/products")

@@ -9,16 +9,17 @@ from typing import Any
 from flask import Blueprint, Response, flash, make_response, render_template, request, url_for
 from flask_babel import gettext as _
 
-from core import countries, drafts, key_entry, mail, personal
-from core.answers import away
+from core import mail, personal
 from core.dates import is_zone, now, today
 from core.db import db
 from core.errors import NotAllowed, RuleBroken
+from core.forms import countries, drafts, key_entry
+from core.forms.key_entry import FIELD, Entered
+from core.forms.key_results import Results
+from core.forms.organization_forms import checked, typed, zone_choices
 from core.guard import own_desk
-from core.htmx import htmx, vary
-from core.key_entry import FIELD, Entered
-from core.key_results import Results
-from core.organization_forms import checked, typed, zone_choices
+from core.pages.answers import away
+from core.pages.htmx import htmx, vary
 from core.people import actor, me
 from models import Account, Organization
 

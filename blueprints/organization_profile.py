@@ -9,12 +9,12 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
-from core import countries
 from core.dates import now
 from core.db import db
 from core.errors import BadInput
+from core.forms import countries
+from core.forms.organization_forms import FIELDS, checked, typed, zone_choices
 from core.guard import Desk, admin_desk
-from core.organization_forms import FIELDS, checked, typed, zone_choices
 
 bp = Blueprint("organization_profile", __name__, url_prefix="/admin/settings")
 

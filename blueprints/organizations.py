@@ -9,12 +9,12 @@ from flask_babel import gettext as _
 from sqlalchemy import ColumnElement, func, or_, select
 
 from core import addresses, mail
-from core.answers import away, rule_broken
 from core.dates import now
 from core.db import db
 from core.errors import BadInput, RuleBroken
 from core.guard import operator_only
-from core.htmx import htmx, mend, vary
+from core.pages.answers import away, rule_broken
+from core.pages.htmx import htmx, mend, vary
 from models import ADMINISTRATOR, CO_ADMINISTRATOR, ENABLED, Account, License, Member, Organization, PermissionKey
 
 bp = Blueprint("organizations", __name__, url_prefix="/operator/organizations")

@@ -7,12 +7,14 @@ from typing import Any
 from flask import Blueprint, Response, abort, current_app, flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 
-from core import letter_register, letters, mail, outbox
-from core.answers import answer
+from core import mail
 from core.dates import now
 from core.db import db
 from core.guard import operator_only
-from core.outbox import Outbox
+from core.lists import letter_register
+from core.mailing import letters, outbox
+from core.mailing.outbox import Outbox
+from core.pages.answers import answer
 from core.people import me
 from core.settings import Settings
 from models import Account

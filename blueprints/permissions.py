@@ -10,16 +10,16 @@ from flask import Blueprint, Response, flash, make_response, redirect, render_te
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
-from core import sheet
-from core.answers import answer, refusal
 from core.dates import now
 from core.db import db
 from core.errors import BadInput, RuleBroken
 from core.guard import Desk, admin_desk
-from core.htmx import htmx, vary
+from core.lists import sheet
+from core.lists.sheet import Sheet, View
+from core.lists.sheet_words import Offer, facts_of, given, present, taken
+from core.pages.answers import answer, refusal
+from core.pages.htmx import htmx, vary
 from core.refusals import HasAnother
-from core.sheet import Sheet, View
-from core.sheet_words import Offer, facts_of, given, present, taken
 from models import License, Member, line
 
 bp = Blueprint("permissions", __name__, url_prefix="/admin/permissions")

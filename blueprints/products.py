@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, flash, make_response, render_template, request, url_for
 
-from core import drafts, key_entry, product_list
-from core.answers import away
 from core.dates import now, today
 from core.db import db
+from core.forms import drafts, key_entry
+from core.forms.key_results import Results
 from core.guard import Desk, admin_desk
-from core.htmx import clip, htmx, vary
-from core.key_results import Results
+from core.lists import product_list
+from core.pages.answers import away
+from core.pages.htmx import clip, htmx, vary
 from core.people import actor
 from models import License
 

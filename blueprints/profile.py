@@ -8,11 +8,11 @@ from flask_babel import ngettext
 from sqlalchemy import func, select
 
 from core import accounts, addresses, limits, mail, passwords
-from core.account_forms import led_to, shown, typed
 from core.dates import now, zones
 from core.db import db
 from core.errors import BadInput, RuleBroken
-from core.languages import LANGUAGES
+from core.forms.account_forms import led_to, shown, typed
+from core.pages.languages import LANGUAGES
 from core.people import IDLE_AGE, LONGEST_AGE, actor, me
 from models import Account, SignIn, checked_email
 

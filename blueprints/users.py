@@ -8,16 +8,18 @@ from flask import Blueprint, Response, make_response, redirect, render_template,
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
-from core import invitation_links, mail, pasted, roster_page
-from core.answers import answer, away, rule_broken, saying_when
+from core import invitation_links, mail
 from core.dates import now
 from core.db import db
 from core.errors import BadInput, RuleBroken
+from core.forms import pasted
 from core.guard import Desk, admin_desk
-from core.htmx import fire, htmx, say, vary
-from core.pages import day
+from core.lists import roster_page
+from core.lists.roster import Wanted
+from core.pages.answers import answer, away, rule_broken, saying_when
+from core.pages.htmx import fire, htmx, say, vary
+from core.pages.words import day
 from core.people import initials
-from core.roster import Wanted
 from models import CO_ADMINISTRATOR, DISABLED, INVITATION_AGE, Member, Permission
 
 bp = Blueprint("users", __name__, url_prefix=roster_page.HOME)

@@ -23,7 +23,7 @@ from core import addresses, limits, passwords
 from core.dates import now
 from core.db import SAFE_METHODS, Mode, db
 from core.errors import BadInput
-from core.htmx import htmx, vary
+from core.pages.htmx import htmx, vary
 from core.people import SESSION_SECRET, device_of
 from core.settings import Settings
 from models import Account, SignIn

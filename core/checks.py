@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from core import probe, revisions, smtp
+from core import probe, revisions
 from core import setting_kinds as kinds
+from core.mailing import smtp
 from core.secret_files import with_secrets
 from core.settings import Settings
 

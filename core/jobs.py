@@ -12,9 +12,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from core import limits, outbox
+from core import limits
 from core.activity import PORTAL_ITSELF
 from core.db import Base, Instant
+from core.mailing import outbox
 from core.people import IDLE_AGE, LONGEST_AGE
 from models import Account, SignIn, rows_changed
 

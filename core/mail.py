@@ -1,6 +1,6 @@
 """One function per letter: it puts a row into the outbox of the given row's session, so that change and letter are one.
 
-What a letter says is in `core/letter_texts.py`; when it leaves, in `core/delivery.py`.
+What a letter says is in `core/letter_texts.py`; when it leaves, in `core/mailing/delivery.py`.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from flask_babel import gettext as _
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from core import dates, outbox
-from core.languages import LANGUAGES
-from core.outbox import DROPPED, FAILED, KEPT, SENT, WAITING, Outbox
+from core import dates
+from core.mailing import outbox
+from core.mailing.outbox import DROPPED, FAILED, KEPT, SENT, WAITING, Outbox
+from core.pages.languages import LANGUAGES
 from models import CO_ADMINISTRATOR, PENDING, Account, License, Member, Organization, PermissionKey, session_of
 
 INVITATION, CONFIRMED, DECLINED = "invitation", "confirmed", "declined"

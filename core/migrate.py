@@ -20,7 +20,7 @@ from core.revisions import EMPTY, FOLDER, known, state_of
 from core.settings import Settings
 
 LOCK = 0x6D696772617465  # PostgreSQL advisory lock; SQLite has the writer gate
-TABLES = ("models", "core.activity", "core.meta", "core.outbox", "core.jobs", "core.limits")
+TABLES = ("models", "core.activity", "core.meta", "core.mailing.outbox", "core.jobs", "core.limits")
 
 
 class NumberedAlembic(Alembic):

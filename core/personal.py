@@ -9,10 +9,11 @@ from flask_babel import gettext as _
 from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
 
-from core import addresses, key_entry, rights
+from core import addresses, rights
 from core.errors import Missing
-from core.key_results import Results
-from core.product_list import Row, row
+from core.forms import key_entry
+from core.forms.key_results import Results
+from core.lists.product_list import Row, row
 from core.refusals import NeedsOrganization
 from models import INVITATION_AGE, License, Member, Organization, PermissionKey, Product
 

@@ -17,7 +17,7 @@ from sqlalchemy import Row, Select, and_, bindparam, select
 from sqlalchemy.orm import Session
 
 from core.dates import LicenseType, today
-from core.pages import day
+from core.pages.words import day
 from models import License, Permission, PermissionKey, Product
 
 

@@ -6,7 +6,7 @@ from flask import Flask, Response, request
 from flask_wtf.csrf import CSRFError, CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from core.answers import problem, sentence_of
+from core.pages.answers import problem, sentence_of
 from core.settings import Settings
 
 CONTENT_POLICY = (

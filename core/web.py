@@ -12,9 +12,10 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from whitenoise import WhiteNoise
 
-from core import assets, logs
+from core import logs
 from core import settings as settings_
 from core.front import Front, WsgiApp
+from core.pages import assets
 from core.secret_files import with_secrets
 from core.security import HEADERS
 

@@ -18,10 +18,12 @@ from huey.consumer import Consumer
 from sqlalchemy.exc import SQLAlchemyError
 
 from core import db as database
-from core import jobs, languages, meta, outbox, smtp
+from core import jobs, meta
 from core.dates import now
 from core.db import db
-from core.delivery import Post
+from core.mailing import outbox, smtp
+from core.mailing.delivery import Post
+from core.pages import languages
 from core.settings import ROOT, Settings
 
 log = logging.getLogger("portal.worker")

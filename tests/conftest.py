@@ -22,6 +22,7 @@ from tests.browser import browser_type_launch_args, page  # noqa: F401  # fixtur
 from tests.cast import Cast
 from tests.clients import Client, sign_in
 from tests.databases import POSTGRESQL, SQLITE, Database, Files, Server, Source, environ
+from tests.figures import drilling, figure, pytest_addoption, pytest_terminal_summary  # noqa: F401  # hooks, fixtures
 from tests.invitation_page import copied, mailed, to_new  # noqa: F401  # fixtures
 from tests.kestrel import Kestrel
 from tests.letter_desk import desk, writing_app  # noqa: F401  # fixtures

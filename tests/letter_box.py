@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 from flask import Flask
 from sqlalchemy import select
 
-from core import letters
 from core.db import db
-from core.outbox import Outbox
+from core.mailing import letters
+from core.mailing.outbox import Outbox
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,11 @@ from flask import Flask
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from core import letters, mail, worker
+from core import mail, worker
 from core.dates import now
 from core.db import db
-from core.outbox import Outbox
+from core.mailing import letters
+from core.mailing.outbox import Outbox
 from core.settings import Settings
 from models import Account, License, Member, Organization, PermissionKey
 from tests.cast import Cast

@@ -10,9 +10,9 @@ from flask.typing import ResponseReturnValue
 from flask_babel import Babel
 from flask_wtf import CSRFProtect
 
-from core import pages
-from core.assets import ROOT
-from core.htmx import HTMX, refuse
+from core.pages import words as pages
+from core.pages.assets import ROOT
+from core.pages.htmx import HTMX, refuse
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "

@@ -11,9 +11,9 @@ import time_machine
 from flask import Flask
 
 from core import mail, meta, tokens
-from core.account_forms import PACE
 from core.dates import now
 from core.db import db
+from core.forms.account_forms import PACE
 from core.tokens import Purpose
 from models import UNCONFIRMED_AGE, Account
 from tests.cast import SECRET_KEY, Cast

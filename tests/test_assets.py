@@ -10,7 +10,7 @@ from typing import Any
 import brotli  # type: ignore[import-untyped]
 import pytest
 
-from core import assets
+from core.pages import assets
 
 #: Tabler's classes that app.css means to change; every other class of ours is ours alone.
 RESTYLED = {

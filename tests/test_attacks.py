@@ -12,8 +12,9 @@ from sqlalchemy import select
 from werkzeug.routing import Rule
 
 import models
-from core import account_forms, tokens
+from core import tokens
 from core.db import db
+from core.forms import account_forms
 from core.tokens import Purpose
 from models import Account, Member, Organization
 from tests.at_once import at_once

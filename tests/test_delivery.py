@@ -12,11 +12,12 @@ import pytest
 from flask import Flask
 from sqlalchemy import select, text, update
 
-from core import mail, outbox, worker
+from core import mail, worker
 from core.dates import now
 from core.db import db, engine_for
-from core.delivery import Post
-from core.outbox import FAILED, SENT, WAITING, Outbox
+from core.mailing import outbox
+from core.mailing.delivery import Post
+from core.mailing.outbox import FAILED, SENT, WAITING, Outbox
 from core.settings import Settings
 from models import Account, Member
 from tests.cast import Cast, Player

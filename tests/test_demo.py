@@ -13,11 +13,13 @@ from flask import Flask
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from core import activity, audit, demo, demo_data, passwords
+from core import activity, audit, passwords
 from core.activity import Activity
 from core.dates import LicenseType, now
 from core.db import db
-from core.outbox import Outbox
+from core.demo import build as demo
+from core.demo import data as demo_data
+from core.mailing.outbox import Outbox
 from core.settings import Settings
 from models import Account, License, Member, PermissionKey, invitation_expired, state_of
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import pytest
 from flask import Flask, Response, flash
 
-from core import pages
-from core.htmx import HTMX, clip, refuse, say, vary
+from core.pages import words as pages
+from core.pages.htmx import HTMX, clip, refuse, say, vary
 
 PARTIAL = {"HX-Request": "true", "HX-Request-Type": "partial"}
 

@@ -17,6 +17,8 @@ from core.settings import ROOT
 BELOW_MODELS = {"activity", "addresses", "dates", "db", "errors", "keys", "refusals", "sealing"}
 #: What is about one thing and knows nothing of the others.
 PURE = {"addresses", "dates", "errors", "keys", "sealing"}
+#: The folders of `core`, from the top down.
+ROOMS = ["cli", "demo", "forms", "lists", "mailing", "pages"]
 
 
 def sources(folder: str) -> list[Path]:
@@ -44,10 +46,21 @@ def roots(path: Path) -> set[str]:
     return {name.partition(".")[0] for name in imported(path)}
 
 
+@cache
+def modules() -> dict[str, Path]:
+    """The modules of `core` under their names in it: db, lists.roster, cli …"""
+    named = ((path.relative_to(ROOT / "core").with_suffix("").parts, path) for path in sources("core"))
+    return {".".join(parts).removesuffix(".__init__"): path for parts, path in named if parts != ("__init__",)}
+
+
 def of_core(path: Path) -> set[str]:
     """The modules of `core` that a module imports."""
-    modules = {each.relative_to(ROOT).with_suffix("").parts[1] for each in sources("core")}
-    return {name.split(".")[1] for name in imported(path) if name.startswith("core.")} & modules
+    return {name.removeprefix("core.") for name in imported(path)} & set(modules())
+
+
+def room(module: str) -> str:
+    """The folder of `core` that a module lies in; its own name for those that lie in none."""
+    return module.partition(".")[0]
 
 
 def name(path: Path) -> str:
@@ -104,7 +117,7 @@ def calls(path: Path, method: str) -> list[int]:
 
 def test_no_circle_of_imports_in_core() -> None:
     """Callee below its caller: following the imports at the top of modules never leads back."""
-    graph = {path.stem: at_the_top(path) for path in (ROOT / "core").glob("*.py")}
+    graph = {module: at_the_top(path) for module, path in modules().items()}
     done: set[str] = set()
 
     def follow(module: str, way: tuple[str, ...]) -> None:
@@ -122,9 +135,21 @@ def at_the_top(path: Path) -> set[str]:
     """The modules of `core` that a module imports when it is imported itself."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     names = {name for node in tree.body for name in _imported(ast.Module([node], [])) if is_import(node)}
-    return {each.split(".")[1] for each in names if each.startswith("core.")} & {
-        each.stem for each in (ROOT / "core").glob("*.py")
-    }
+    own = ".".join(path.relative_to(ROOT / "core").with_suffix("").parts).removesuffix(".__init__")
+    found = {each.removeprefix("core.") for each in names} & set(modules())
+    return {each for each in found if not f"{own}.".startswith(f"{each}.")}  # the folder a module lies in is no step
+
+
+@pytest.mark.parametrize("path", sources("core"), ids=name)
+def test_rooms_of_core_know_only_those_below_them(path: Path) -> None:
+    """What lies in a folder of `core` may use the folders named after its own in ROOMS, not those before it."""
+    own = path.relative_to(ROOT / "core").parts[0]
+    if own in ROOMS:
+        assert {room(each) for each in of_core(path)} & set(ROOMS) <= set(ROOMS[ROOMS.index(own) :])
+
+
+def test_every_room_of_core_has_its_place() -> None:
+    assert {path.parent.name for path in (ROOT / "core").glob("*/__init__.py")} == set(ROOMS)
 
 
 def is_import(node: ast.stmt) -> bool:

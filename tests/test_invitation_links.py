@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from core import tokens
 from core.dates import now
-from core.outbox import Outbox
+from core.mailing.outbox import Outbox
 from core.refusals import DEAD_LINK
 from core.tokens import Purpose
 from tests.cast import SECRET_KEY, Cast

@@ -11,10 +11,11 @@ import pytest
 from flask import Flask
 from sqlalchemy.orm import Session
 
-from core import key_entry, keys
+from core import keys
 from core.activity import COMMAND
 from core.dates import now
-from core.key_entry import Entered
+from core.forms import key_entry
+from core.forms.key_entry import Entered
 from models import Account, Organization, PermissionKey
 from tests.cast import Cast
 

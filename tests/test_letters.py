@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from core import letters, mail, outbox, tokens
+from core import mail, tokens
 from core.dates import now
-from core.letters.parts import plain
-from core.outbox import Outbox
+from core.mailing import letters, outbox
+from core.mailing.letters.parts import plain
+from core.mailing.outbox import Outbox
 from core.tokens import Purpose
 from models import Account, PermissionKey
 from tests.letter_desk import LETTERS, Desk, Put, register, want_email

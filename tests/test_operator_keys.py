@@ -17,7 +17,7 @@ from core import keys
 from core.activity import COMMAND, Activity
 from core.dates import LicenseType, now
 from core.db import Base, db
-from core.outbox import Outbox
+from core.mailing.outbox import Outbox
 from models import Account, Item, PermissionKey, Product
 from tests.browser import faults
 from tests.cast import Cast

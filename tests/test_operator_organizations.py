@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from core.activity import Activity
 from core.dates import now
-from core.outbox import Outbox
+from core.mailing.outbox import Outbox
 from models import Organization
 from tests.browser import faults
 from tests.cast import Cast

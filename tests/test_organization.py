@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 from core import keys, mail
 from core.activity import COMMAND
 from core.dates import now
-from core.outbox import Outbox
+from core.mailing.outbox import Outbox
 from models import Account, License, Member, Organization, Permission, PermissionKey
 from tests.at_once import at_once
 from tests.browser import faults

@@ -11,9 +11,9 @@ from sqlalchemy import Engine, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from core import outbox
 from core.db import engine_for
-from core.outbox import DROPPED, FAILED, KEPT, SENT, WAITING, Outbox
+from core.mailing import outbox
+from core.mailing.outbox import DROPPED, FAILED, KEPT, SENT, WAITING, Outbox
 from tests.cast import Cast
 from tests.databases import Database
 

@@ -9,10 +9,11 @@ import pytest
 from flask import Flask
 from playwright.sync_api import Page, expect
 
-from core import mail, outbox
+from core import mail
 from core.dates import now
 from core.db import db
-from core.outbox import Outbox
+from core.mailing import outbox
+from core.mailing.outbox import Outbox
 from models import Account, Member
 from tests.browser import faults
 from tests.cast import Cast

@@ -10,8 +10,8 @@ from flask import Flask
 from sqlalchemy import event, insert, text
 from sqlalchemy.orm import Session
 
-from core import roster
-from core.roster import PAGE, Counts, Wanted
+from core.lists import roster
+from core.lists.roster import PAGE, Counts, Wanted
 from models import Account, License, Member, Organization, Permission
 from tests.cast import Cast
 

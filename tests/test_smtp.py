@@ -10,7 +10,7 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
 
-from core import smtp
+from core.mailing import smtp
 from core.settings import Settings, load
 
 Start = Callable[..., Settings]

@@ -11,9 +11,9 @@ from flask import Flask
 from sqlalchemy import event, select
 from sqlalchemy.orm import Session
 
-from core import roster_page
 from core.db import db
-from core.outbox import Outbox
+from core.lists import roster_page
+from core.mailing.outbox import Outbox
 from models import Account
 from tests.cast import Cast, Player
 from tests.clients import HTMX, Client

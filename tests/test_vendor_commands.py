@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from core import keys
 from core.activity import Activity
 from core.db import engine_for
-from core.outbox import Outbox
+from core.mailing.outbox import Outbox
 from core.settings import ROOT
 from models import Account, Organization, PermissionKey
 from tests.cast import SEAL_KEY, SECRET_KEY, Cast

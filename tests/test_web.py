@@ -12,7 +12,7 @@ from flask import Flask
 from werkzeug.test import Client
 
 from core import logs
-from core.assets import asset
+from core.pages.assets import asset
 from core.security import HEADERS
 from core.settings import ROOT
 from core.web import with_static

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from core.activity import Activity
-from core.outbox import Outbox
+from core.mailing.outbox import Outbox
 from models import Member
 from tests.cast import Cast, Player
 from tests.clients import Client

@@ -28,7 +28,7 @@ def demo(settings: Settings) -> str:
     if state != revisions.EMPTY and not probe.is_demo(settings):
         raise click.ClickException("This database is not the demo's; leave PORTAL_DATA and DATABASE_URL out.")
     settings = up_to_date(settings, state)
-    from core import demo as example
+    from core.demo import build as example
 
     return example.prepare(settings)
 

@@ -77,7 +77,8 @@ def mail() -> None:
 @click.argument("address")
 def test(address: str) -> None:
     """Send one message to ADDRESS now, and name the step that fails."""
-    from core import addresses, smtp
+    from core import addresses
+    from core.mailing import smtp
 
     settings = settings_.current()
     if settings.mail_server is None:

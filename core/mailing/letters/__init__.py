@@ -15,9 +15,9 @@ from flask_mail import Message
 from sqlalchemy.orm import Session
 
 from core import addresses, mail
-from core.letters import accounts, licenses, members
-from core.letters.parts import Content, NotNeeded, Writing
-from core.outbox import Outbox
+from core.mailing.letters import accounts, licenses, members
+from core.mailing.letters.parts import Content, NotNeeded, Writing
+from core.mailing.outbox import Outbox
 from core.settings import Settings
 
 WIDTH = 76

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
-from core.pages import day
+from core.lists.sheet import Box, Line, Sheet, View
+from core.pages.words import day
 from core.rights import Condition
-from core.sheet import Box, Line, Sheet, View
 
 
 @dataclass(frozen=True, slots=True)

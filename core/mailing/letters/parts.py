@@ -12,7 +12,7 @@ from flask_babel import format_date
 from sqlalchemy.orm import Session
 
 from core import dates, tokens
-from core.outbox import Outbox
+from core.mailing.outbox import Outbox
 from core.settings import Settings
 from core.tokens import Purpose
 from models import Account, Member, Organization, PermissionKey

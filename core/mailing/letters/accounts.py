@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask_babel import gettext as _
 
 from core import addresses
-from core.letters.parts import Content, Writing
+from core.mailing.letters.parts import Content, Writing
 from core.tokens import Purpose
 
 

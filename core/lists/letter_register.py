@@ -11,10 +11,11 @@ from flask_babel import format_datetime, ngettext
 from flask_babel import gettext as _
 from sqlalchemy import ColumnElement, Select, func, select
 
-from core import mail, outbox
+from core import mail
 from core.dates import now, today
 from core.db import db
-from core.outbox import DROPPED, FAILED, KEPT, SENT, WAITING, Outbox
+from core.mailing import outbox
+from core.mailing.outbox import DROPPED, FAILED, KEPT, SENT, WAITING, Outbox
 from core.people import me
 from models import Member, Organization
 

@@ -12,7 +12,7 @@ from werkzeug.exceptions import HTTPException
 
 from core.db import db
 from core.errors import RuleBroken, TooMany
-from core.htmx import htmx, say, vary
+from core.pages.htmx import htmx, say, vary
 
 OUT_OF_RANGE = "22003"  # PostgreSQL: numeric_value_out_of_range
 

@@ -11,8 +11,8 @@ from flask_babel import gettext as _
 from flask_babel import ngettext
 
 from core import keys
-from core.license_states import AHEAD, ENDING, REVOKED, State, state_of
-from core.pages import day
+from core.lists.license_states import AHEAD, ENDING, REVOKED, State, state_of
+from core.pages.words import day
 from models import ENDS_SOON_DAYS, License, Organization
 
 

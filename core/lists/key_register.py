@@ -14,7 +14,7 @@ from sqlalchemy.orm import joinedload
 from core import keys
 from core.dates import now, today
 from core.db import db
-from core.license_states import ends_in
+from core.lists.license_states import ends_in
 from core.people import me
 from models import ENDS_SOON_DAYS, Account, License, Organization, PermissionKey
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask_babel import gettext as _
 
 from core import addresses
-from core.letters.parts import Content, Writing, day, name_of, names_of, plain
+from core.mailing.letters.parts import Content, Writing, day, name_of, names_of, plain
 from core.tokens import Purpose
 from models import CO_ADMINISTRATOR, INVITATION_AGE, PENDING, Member, Organization, invitation_expired
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask_babel import format_date
 from flask_babel import gettext as _
 
-from core.letters.parts import Content, Writing, plain
+from core.mailing.letters.parts import Content, Writing, plain
 from models import License, PermissionKey
 
 

@@ -14,8 +14,8 @@ from typing import Any
 from sqlalchemy import Row, Select, bindparam, exists, select
 from sqlalchemy.orm import Session
 
-from core import roster
 from core.dates import LicenseType
+from core.lists import roster
 from core.rights import Condition, condition
 from models import Account, License, Member, Permission, PermissionKey, Product
 

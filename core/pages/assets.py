@@ -1,4 +1,4 @@
-"""Static files named after their content: asset() for templates, `python -m core.assets` to make them.
+"""Static files named after their content: asset() for templates, `python -m core.pages.assets` to make them.
 
 `make assets` runs Node first (Tabler purged to the classes in use, app.css made small), then this module: it
 puts both style sheets together, names every file after its content, and writes compressed copies and the
@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent.parent
 STATIC = ROOT / "static"
 BUILT = STATIC / "dist"
 MANIFEST = STATIC / "manifest.json"

@@ -9,7 +9,7 @@ from flask_babel import gettext as _
 from flask_babel import ngettext
 
 from core.dates import today
-from core.pages import day
+from core.pages.words import day
 from models import ENDS_SOON_DAYS, License
 
 ENDING, AHEAD, ACTIVE, EXPIRED, REVOKED = range(5)  # in the order of need

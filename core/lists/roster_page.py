@@ -10,12 +10,13 @@ from flask import render_template, request
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
-from core import mail, roster, roster_words
+from core import mail
 from core.dates import now
 from core.db import db
 from core.guard import Desk
+from core.lists import roster, roster_words
+from core.lists.roster import LONGEST_SEARCH, STATES, Counts, Wanted
 from core.people import me
-from core.roster import LONGEST_SEARCH, STATES, Counts, Wanted
 from models import PENDING, state_of
 
 HOME = "/admin/users"

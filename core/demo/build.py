@@ -16,11 +16,12 @@ from flask import current_app
 from sqlalchemy import select
 from stdnum import luhn
 
-from core import addresses, demo_text, keys, mail, passwords
+from core import addresses, keys, mail, passwords
 from core.activity import COMMAND, Actor
 from core.dates import LicenseType, now, today
 from core.db import db
-from core.demo_data import (
+from core.demo import text as demo_text
+from core.demo.data import (
     CATALOG,
     KEYS,
     ORGANIZATIONS,
@@ -33,7 +34,7 @@ from core.demo_data import (
     DemoOrganization,
     DemoPerson,
 )
-from core.outbox import KEEP
+from core.mailing.outbox import KEEP
 from core.settings import Settings
 from models import ADMINISTRATOR, Account, Item, Member, Organization, PermissionKey, Product
 

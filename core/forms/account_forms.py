@@ -12,7 +12,7 @@ from flask_babel import gettext as _
 
 from core.db import db
 from core.errors import RuleBroken, TooMany
-from core.htmx import vary
+from core.pages.htmx import vary
 
 PACE = 0.06  # seconds, several times what a letter costs
 P = ParamSpec("P")

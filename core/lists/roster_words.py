@@ -13,8 +13,8 @@ from flask_babel import gettext as _
 from markupsafe import Markup, escape
 
 from core.dates import today
-from core.outbox import DROPPED, FAILED, KEPT, SENT, WAITING
-from core.pages import address
+from core.mailing.outbox import DROPPED, FAILED, KEPT, SENT, WAITING
+from core.pages.words import address
 from core.people import initials
 from models import (
     ADMINISTRATOR,

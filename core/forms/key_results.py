@@ -9,10 +9,10 @@ from datetime import date
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
-from core import key_entry
-from core.key_entry import Entered
-from core.pages import day
-from core.product_list import inside
+from core.forms import key_entry
+from core.forms.key_entry import Entered
+from core.lists.product_list import inside
+from core.pages.words import day
 from models import License
 
 

@@ -15,12 +15,12 @@ from datetime import timedelta
 from flask_mail import Message
 from sqlalchemy.exc import SQLAlchemyError
 
-from core import letters, outbox
 from core.dates import now
 from core.db import Mode, db, transaction_mode
-from core.outbox import Outbox
+from core.mailing import letters, outbox
+from core.mailing.outbox import Outbox
+from core.mailing.smtp import Connection, MailFailed, dialogue
 from core.settings import Settings
-from core.smtp import Connection, MailFailed, dialogue
 
 log = logging.getLogger("portal.mail")
 

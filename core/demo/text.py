@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from core.demo_data import ANNA, HEDWIG, PASSWORD, PEOPLE, SAM
+from core.demo.data import ANNA, HEDWIG, PASSWORD, PEOPLE, SAM
 from core.settings import Settings
 
 

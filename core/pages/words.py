@@ -6,7 +6,7 @@ from flask import Flask
 from flask_babel import format_date
 from markupsafe import Markup, escape
 
-from core.assets import asset
+from core.pages.assets import asset
 
 
 def init_app(app: Flask) -> None:

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 from flask_babel import gettext as _
 
-from core import countries
 from core.dates import zones
 from core.errors import BadInput
+from core.forms import countries
 
 FIELDS = ("name", "zone", "country", "address", "contact", "phone")
 
