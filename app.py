@@ -2,37 +2,17 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import logging
 
 from flask import Flask
 
+import blueprints
 from core import accounts, db, guard, people, security
 from core.pages import answers, frame, languages
 from core.pages import words as pages
 from core.pages.htmx import htmx
 from core.sealing import Sealer
 from core.settings import ROOT, Settings
-
-BLUEPRINTS = (
-    "health",
-    "home",
-    "accounts",
-    "account_links",
-    "profile",
-    "my_products",
-    "organization",
-    "products",
-    "users",
-    "permissions",
-    "organization_profile",
-    "invitations",
-    "keys",
-    "organizations",
-    "catalog",
-    "outgoing",
-)
 
 
 def create_app(settings: Settings) -> Flask:
@@ -51,7 +31,6 @@ def create_app(settings: Settings) -> Flask:
     people.init_app(app)
     guard.init_app(app)
     frame.init_app(app, settings)
-    for name in BLUEPRINTS:
-        if importlib.util.find_spec(f"blueprints.{name}"):
-            app.register_blueprint(importlib.import_module(f"blueprints.{name}").bp)
+    for each in blueprints.ALL:
+        app.register_blueprint(each)
     return app

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
-import importlib.util
 import itertools
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -16,8 +14,8 @@ from typing import LiteralString
 import psycopg
 from sqlalchemy.orm import Session
 
-from core import migrate, revisions, settings
-from core.db import Base, engine_for
+from core import migrate, settings
+from core.db import engine_for
 from tests import cast
 from tests.cast import SEAL_KEY, SECRET_KEY, Cast
 from tests.servers import PostgreSQL
@@ -208,15 +206,7 @@ class Stage:
 
 def make_schema(url: str, folder: Path) -> None:
     """Bring an empty database to the current schema, by the migrations that a portal runs."""
-    if revisions.known():
-        migrate.upgrade(settings.load(environ(url, folder)))
-        return
-    for module in migrate.TABLES:
-        if importlib.util.find_spec(module):
-            importlib.import_module(module)
-    engine = engine_for(url)
-    Base.metadata.create_all(engine)
-    engine.dispose()
+    migrate.upgrade(settings.load(environ(url, folder)))
 
 
 def environ(url: str, folder: Path, **more: str) -> dict[str, str]:
