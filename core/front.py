@@ -21,6 +21,7 @@ from granian.rsgi import HTTPProtocol, Scope  # type: ignore[attr-defined]
 
 BODY_LIMIT = 1 << 20  # bytes
 BODY_DEADLINE = 10.0  # seconds
+MOST_FIELDS = 10_000  # of a form; reading 300,000 empty ones would hold a thread for seconds
 THREADS = 4
 
 Environ = dict[str, Any]
@@ -59,6 +60,7 @@ class Front:
     headers: Sequence[Header] = ()
     body_limit: int = BODY_LIMIT
     body_deadline: float = BODY_DEADLINE
+    most_fields: int = MOST_FIELDS
     threads: int = THREADS
 
     def __post_init__(self) -> None:
@@ -100,6 +102,8 @@ class Front:
             raise Refusal(HTTPStatus.LENGTH_REQUIRED, "The request does not say how long it is.")
         if len(body) != length:
             raise Refusal(HTTPStatus.BAD_REQUEST, "The request ended early.")
+        if body.count(b"&") >= self.most_fields and _is_form(headers):
+            raise Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The form has too many fields.")
         return body
 
     async def _read(self, proto: HTTPProtocol) -> bytes:
@@ -148,6 +152,10 @@ def _length_of(headers: Sequence[Header]) -> int | None:
     if lengths or not re.fullmatch("[0-9]{1,18}", length):
         raise Refusal(HTTPStatus.BAD_REQUEST, "The length of the request makes no sense.")
     return int(length)
+
+
+def _is_form(headers: Sequence[Header]) -> bool:
+    return any(name == "content-type" and "urlencoded" in value.lower() for name, value in headers)
 
 
 def _too_large() -> Refusal:

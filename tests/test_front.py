@@ -23,6 +23,7 @@ from core.settings import ROOT
 
 LIMIT = 10_000
 DEADLINE = 1.5
+FIELDS = 1_000
 
 
 def make() -> Front:
@@ -37,7 +38,7 @@ def make() -> Front:
         told = {name: value for name, value in request.environ.items() if isinstance(value, str)}
         return told | {"path": path, "form": request.form.to_dict(), "cookies": request.cookies.to_dict()}
 
-    return Front(app, [("x-kept", "always")], body_limit=LIMIT, body_deadline=DEADLINE)
+    return Front(app, [("x-kept", "always")], body_limit=LIMIT, body_deadline=DEADLINE, most_fields=FIELDS)
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +106,15 @@ def test_what_is_refused_carries_the_headers_of_every_answer(port: int, head: st
     assert answer.startswith(f"HTTP/1.1 {status} ".encode())
     assert b"x-kept: always\r\n" in answer
     assert b"connection: close\r\n" in answer
+
+
+@pytest.mark.parametrize(("fields", "status"), [(FIELDS, 200), (FIELDS + 1, 413)])
+def test_a_form_has_so_many_fields_and_no_more(port: int, fields: int, status: int) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    kind = {"Content-Type": "application/x-www-form-urlencoded"}
+    connection.request("POST", "/", "&".join(["a=b"] * fields), kind)
+    assert connection.getresponse().status == status
+    connection.close()
 
 
 @pytest.mark.parametrize("length", ["x", "-1", "9" * 20, "3\r\nContent-Length: 4"])
