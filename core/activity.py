@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,6 +18,7 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
+    Row,
     Select,
     String,
     UniqueConstraint,
@@ -69,6 +71,13 @@ class Activity(Base):
     address: Mapped[str] = mapped_column(String(45))
 
 
+#: What the hash of an entry covers.
+ENTRY = (
+    Activity.stream, Activity.number, Activity.at, Activity.actor_kind, Activity.actor_id, Activity.action,
+    Activity.target_kind, Activity.target_id, Activity.before, Activity.after, Activity.address,
+)  # fmt: skip
+
+
 def record(
     session: Session,
     organization_id: int | None,
@@ -114,17 +123,20 @@ def chained(previous: bytes, entry: dict[str, Any]) -> bytes:
     return hashlib.sha256(previous + json.dumps(plain, sort_keys=True).encode()).digest()
 
 
-def first_broken(session: Session, stream: str) -> int | None:
-    """The number of the first entry that does not follow from the one before it; None when the chain is whole."""
+def entries(*streams: str) -> Select[Any]:
+    """Everything of the chains that `first_broken` follows, in their order; of all streams when none is named."""
+    query = select(*ENTRY, Activity.previous_hash, Activity.hash).order_by(Activity.stream, Activity.number)
+    return query.where(Activity.stream.in_(streams)) if streams else query
+
+
+def first_broken(chain: Iterable[Row[Any]]) -> int | None:
+    """The number of the first of a stream's `entries` that does not follow from the one before; None when all do."""
     previous, expected = START, 1
-    for entry in session.scalars(select(Activity).where(Activity.stream == stream).order_by(Activity.number)):
-        fields = {
-            name: getattr(entry, name)
-            for name in ("stream", "number", "at", "actor_kind", "actor_id", "action", "target_kind", "target_id",
-                         "before", "after", "address")
-        }  # fmt: skip
-        if entry.number != expected or entry.previous_hash != previous or entry.hash != chained(previous, fields):
-            return entry.number
+    for entry in chain:
+        fields = {column.key: getattr(entry, column.key) for column in ENTRY}
+        follows = entry.number == expected and entry.previous_hash == previous
+        if not follows or entry.hash != chained(previous, fields):
+            return int(entry.number)
         previous, expected = entry.hash, expected + 1
     return None
 

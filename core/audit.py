@@ -4,19 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import groupby
-from typing import Any
 
-from sqlalchemy import Row, func, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from core.activity import PORTAL, START, Activity, chained
+from core.activity import PORTAL, entries, first_broken
 from models import ADMINISTRATOR, CO_ADMINISTRATOR, Account, License, Member, Organization, Permission, PermissionKey
 
 AT_ONCE = 1000  # entries of Activity in memory at one time
-ENTRY = (
-    Activity.stream, Activity.number, Activity.at, Activity.actor_kind, Activity.actor_id, Activity.action,
-    Activity.target_kind, Activity.target_id, Activity.before, Activity.after, Activity.address,
-)  # fmt: skip
 _given = Permission.suspended_at.is_(None)
 _is_enabled = Member.confirmed_at.is_not(None) & Member.disabled_at.is_(None) & Member.ended_at.is_(None)
 
@@ -109,20 +104,8 @@ def days(session: Session) -> Iterator[str]:
 
 def chains(session: Session) -> Iterator[str]:
     """Every entry of Activity follows from the one before it."""
-    query = select(*ENTRY, Activity.previous_hash, Activity.hash).order_by(Activity.stream, Activity.number)
-    entries = session.execute(query.execution_options(yield_per=AT_ONCE))
-    for stream, chain in groupby(entries, lambda entry: str(entry.stream)):
-        if (number := _first_broken(chain)) is not None:
+    read = session.execute(entries().execution_options(yield_per=AT_ONCE))
+    for stream, chain in groupby(read, lambda entry: str(entry.stream)):
+        if (number := first_broken(chain)) is not None:
             whose = "the portal" if stream == PORTAL else f"organization {stream}"
             yield f"The activity of {whose} was changed at entry {number}."
-
-
-def _first_broken(chain: Iterator[Row[Any]]) -> int | None:
-    previous, expected = START, 1
-    for entry in chain:
-        fields = {column.key: getattr(entry, column.key) for column in ENTRY}
-        follows = entry.number == expected and entry.previous_hash == previous
-        if not follows or entry.hash != chained(previous, fields):
-            return int(entry.number)
-        previous, expected = entry.hash, expected + 1
-    return None
