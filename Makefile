@@ -1,4 +1,4 @@
-.PHONY: demo run test drills lint assets
+.PHONY: demo run test drills measure lint assets
 .DEFAULT_GOAL := demo
 
 demo run:
@@ -12,6 +12,10 @@ test: .venv-tests
 drills: .venv-tests
 	@.ci/chromium
 	@.venv/bin/python -m pytest -n 2 --dist loadfile --drills tests/drills
+
+# Lengths of functions and templates against the guide.
+measure: .venv-tests
+	@.venv/bin/python -m tests.measure
 
 lint: .venv-tests
 	@.venv/bin/ruff check .
