@@ -21,6 +21,7 @@ from core.errors import Gone, RuleBroken
 from core.forms.account_forms import NEXT_EMAIL, led_to, shown, typed
 from core.invitation_links import Opened
 from core.pages.answers import away
+from core.pages.words import moment
 from core.people import actor, me
 from core.refusals import DEAD_LINK, WrongAccount
 from models import ADMINISTRATOR, INVITATION_AGE, PENDING, Account, Member, Organization, invitation_expired, line
@@ -68,7 +69,7 @@ def about(invitation: Invitation, warning: str = "") -> dict[str, Any]:
     return {
         "token": invitation.token, "member": member, "is_mailed": invitation.is_mailed,
         "inviter": member.inviter or member.organization.holder_of(ADMINISTRATOR), "products": ", ".join(products),
-        "until": member.invited_at + INVITATION_AGE, "warning": warning,
+        "until": moment(member.invited_at + INVITATION_AGE, member.organization.zone), "warning": warning,
     }  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -95,9 +95,17 @@ def test_an_invitation_says_who_where_what_until_when_and_how_to_decline(desk: D
     assert letter.subject == "Alice Example invites you to Kestrel Works"
     assert "Invited by: Alice Example, alice@example.com" in letter.text
     assert "Products: Draft Pro, Hub Server, Render Studio" in letter.text
-    until = (desk.member("dave").invited_at + timedelta(days=14)).strftime("%-d %b %Y")
+    until = (desk.member("dave").invited_at + timedelta(days=14)).strftime("%-d %b %Y, %H:%M (UTC)")
     assert f"Link valid until: {until}" in letter.text
     assert "To decline, open it and" in letter.text
+    assert '<div class="ahead" hidden>You would share the licenses of this organization.' in letter.html
+
+
+def test_an_invitation_ends_at_a_time_where_the_organization_is(desk: Desk) -> None:
+    member = desk.member("dave")
+    desk.organization.zone, member.invited_at = "Europe/Berlin", datetime(2026, 11, 30, 23, 30, tzinfo=UTC)
+    mail.invitation(member)
+    assert "Link valid until: 15 Dec 2026, 00:30 (Europe/Berlin)" in desk.letter(masked=True).text
 
 
 def test_an_organization_without_licenses_names_no_products(desk: Desk) -> None:

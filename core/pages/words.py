@@ -1,9 +1,10 @@
 """What every template may use besides its own context: asset(name) and the filters address and day."""
 
-from datetime import date
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
 
 from flask import Flask
-from flask_babel import format_date
+from flask_babel import format_date, format_datetime
 from markupsafe import Markup, escape
 
 from core.pages.assets import asset
@@ -25,3 +26,9 @@ def address(text: str) -> Markup:
 def day(value: date) -> str:
     """A day as pages write it: 6 Dec 2026; of a moment, its day in the time zone that pages show."""
     return str(format_date(value, "d MMM yyyy"))
+
+
+def moment(instant: datetime, zone: str) -> str:
+    """A moment in a zone that is not the reader's own, which is named: 8 Dec 2026, 10:35 (Europe/Berlin)."""
+    there = instant.astimezone(ZoneInfo(zone))
+    return f"{format_datetime(there, 'd MMM yyyy, HH:mm', rebase=False)} ({zone})"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from flask_babel import gettext as _
 
 from core import addresses
-from core.mailing.letters.parts import Content, Writing, day, name_of, names_of, plain
+from core.mailing.letters.parts import Content, Writing, name_of, names_of, plain
+from core.pages.words import moment
 from core.tokens import Purpose
 from models import CO_ADMINISTRATOR, INVITATION_AGE, PENDING, Member, Organization, invitation_expired
 
@@ -23,7 +24,7 @@ def invitation(w: Writing) -> Content:
     facts = [
         (_("Invited by"), f"{who}, {inviter.shown_email}"),
         (_("Products"), products_of(organization, w)),
-        (_("Link valid until"), day(member.invited_at + INVITATION_AGE, organization.zone)),
+        (_("Link valid until"), moment(member.invited_at + INVITATION_AGE, organization.zone)),
     ]
     return Content(
         _("%(name)s invites you to %(organization)s", name=who, organization=where),
@@ -141,14 +142,14 @@ def transferred(w: Writing) -> Content:
     reader, successor = w.member(), w.member("successor")
     where, name = _where(w, successor), name_of(successor)
     heading, path = _("%(name)s is administrator of %(organization)s", name=name, organization=where), "/organization"
-    text = _("What you may do has not changed.")
+    text, button = _("What you may do has not changed."), _("My Organization")
     if reader.id == successor.id:
         heading, path = _("You are administrator of %(organization)s", organization=where), "/admin/users"
-        text = _("Its users, licenses and permissions are in your hands.")
+        text, button = _("Its users, licenses and permissions are in your hands."), _("Admin Space")
     elif reader.id == w.row.args.get("former"):
         is_second = reader.role == CO_ADMINISTRATOR
         text = _("You are co-administrator now.") if is_second else _("You are a member now.")
-    return Content(heading, [text], button=_("My Organization"), url=w.page(path))
+    return Content(heading, [text], button=button, url=w.page(path))
 
 
 def _where(w: Writing, member: Member) -> str:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
 
-from flask_babel import format_date
 from sqlalchemy.orm import Session
 
 from core import dates, tokens
@@ -114,8 +113,3 @@ def name_of(member: Member) -> str:
 def names_of(members: Sequence[Member], word: str) -> str:
     """“Anna Brenner or Tom Achterberg”, with the word between."""
     return f" {word} ".join(name_of(each) for each in members)
-
-
-def day(instant: datetime, zone: str) -> str:
-    """A day in a zone: 8 Dec 2026."""
-    return str(format_date(dates.today(instant, zone), "d MMM yyyy"))
