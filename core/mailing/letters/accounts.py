@@ -42,7 +42,7 @@ def reset(w: Writing) -> Content:
     w.must(account.active and addresses.key(w.row.recipient) == account.email_key)
     return Content(
         _("Set a new password"),
-        [_("A new password was asked for, for the account with this address.")],
+        [_("Somebody asked for a new password for the account with this address.")],
         button=_("Set a new password"),
         url=w.link("reset", Purpose.RESET, account.nonce, account.id),
         after=[_("The link is good for one hour, and once. If this was not you, do nothing: the password stays as it "
@@ -68,7 +68,7 @@ def change_email(w: Writing) -> Content:
     w.must(addresses.key(w.row.recipient) == addresses.key(account.wanted_email or ""))
     return Content(
         _("Confirm your new address"),
-        [_("This is to be the address of the account that has been %(email)s.", email=account.email)],
+        [_("Somebody wants this address for the account of %(email)s.", email=account.email)],
         button=_("Confirm email"),
         url=w.link("email", Purpose.CHANGE_EMAIL, account.nonce, account.id),
         after=[_("The link is good for one day. If you do not know of this, do nothing: nothing changes.")],
@@ -78,11 +78,11 @@ def change_email(w: Writing) -> Content:
 def email_notice(w: Writing) -> Content:
     """A notice to the address that an account has until now."""
     account = w.account()
-    wanted = [_("The new one: %(email)s. It counts once it is confirmed.", email=account.wanted_email)]
     return Content(
         _("Your address is to be changed"),
-        [_("Somebody who is signed in to your account wants it to have another address."),
-         *(wanted if account.wanted_email else [])],
+        [_("Somebody who is signed in to your account wants it to have another address. It counts once it is "
+           "confirmed.")],
+        [(_("New address"), account.wanted_email)] if account.wanted_email else [],
         button=_("Profile"),
         url=w.page("/profile"),
         after=[_("If this was not you, change your password at once: %(url)s", url=w.page("/reset"))],
@@ -104,4 +104,4 @@ def unblocked(w: Writing) -> Content:
 
 def probe(w: Writing) -> Content:
     """A test that an operator sent to himself."""
-    return Content(_("A test"), [_("Mail of %(portal)s arrives at this address.", portal=w.settings.portal_name)])
+    return Content(_("A test from %(portal)s", portal=w.settings.portal_name), [_("Its mail arrives at this address.")])
