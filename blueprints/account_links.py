@@ -88,7 +88,7 @@ def reset_submit(token: str) -> Response:
     limits.forget("sign-in", account.email_key)
     mail.password_changed(account)
     db.session.commit()
-    flash(_("The password is changed, and every session has ended. Sign in with the new one."))
+    flash(_("The password is changed. Sign in with the new one."))
     return led_to(accounts.SIGN_IN, account.email)
 
 

@@ -71,8 +71,8 @@ def dead() -> Response:
     page = render_template(
         "error.html",
         title=_("This link is no longer valid"),
-        sentence=_("It was used, or a newer one took its place. Sign in, or have another letter sent to you."),
+        sentence=_("It was used, replaced, or has expired. Sign in, or have another one sent to you."),
         link="/login",
-        link_label=_("To sign-in"),
+        link_label=_("Back to sign-in"),
     )
     return make_response(page, 410)
