@@ -139,7 +139,7 @@ def title_of(status: int) -> str:
     titles = {
         403: _("Not for this account"),
         404: _("Nothing here"),
-        410: _("This link is no longer valid"),
+        410: _("Nothing behind this link"),
         429: _("Too many attempts"),
         503: _("Not possible at the moment"),
     }
