@@ -79,11 +79,18 @@ def test_issued_key_is_shown_once_and_holds_what_was_asked_for(otto: Client, on_
     assert 'class="keytext"' not in otto.get(KEYS).text
 
 
+def test_key_without_seats_is_issued_and_says_that_nobody_can_redeem_it(otto: Client) -> None:
+    sentence = "It has no seats: nobody can redeem it."
+    assert sentence not in otto.get(KEYS).text
+    assert otto.send(KEYS, **{**ITEM, "seats": "0"}).status_code == 303
+    assert otto.get(KEYS).text.count(sentence) == 1
+
+
 @pytest.mark.on_sqlite
 @pytest.mark.parametrize(
     ("field", "typed", "sentence"),
     [
-        ("seats", "", "“” is not a number of seats."),
+        ("seats", "", "Enter a number."),
         ("seats", "two", "“two” is not a number of seats."),
         ("seats", "1000000000000", "“1000000000000” is not a number of seats."),
         ("seats", "100001", "Seats are a number from 0 to 100000."),

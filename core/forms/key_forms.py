@@ -119,6 +119,8 @@ def read_date(text: str) -> date | None:
 def read_number(text: str) -> int:
     """A number of seats; the model refuses what is too large."""
     text = text.strip()
+    if not text:
+        raise BadInput(_("Enter a number."), field="seats")
     if not (text.isascii() and text.isdecimal() and len(text) <= 9):
         raise BadInput(_("“%(text)s” is not a number of seats.", text=text[:SHOWN]), field="seats")
     return int(text)

@@ -64,7 +64,7 @@ def row(key: PermissionKey) -> dict[str, Any]:
         "tone": tone,
         "word": word,
         "is_open": is_open,
-        "more": _revoked_line(key),
+        "more": _revoked_line(key) or _empty_line(key),
         "is_revoked": key.revoked_at is not None,
         "is_redeemed": key.redeemed_at is not None,
     }
@@ -96,6 +96,11 @@ def _revoked_line(key: PermissionKey) -> str:
         return ""
     day = format_date(key.revoked_at, "d MMM")
     return f"{day}: {key.revoked_why}" if key.revoked_why else day
+
+
+def _empty_line(key: PermissionKey) -> str:
+    is_empty = key.redeemed_at is None and not any(each.seats for each in key.licenses)
+    return str(_("It has no seats: nobody can redeem it.")) if is_empty else ""
 
 
 def _search(q: str) -> list[ColumnElement[bool]]:
