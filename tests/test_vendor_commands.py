@@ -143,7 +143,7 @@ def test_key_that_is_none_is_one_sentence(portal: Portal, cast: Cast, command: s
 
 
 def test_revoke_and_reinstate_tell_the_leaders_once(portal: Portal, cast: Cast, rows: Session) -> None:
-    for command, said in (("revoke", "Key 1 is withdrawn.\n"), ("reinstate", "Key 1 is good again.\n")):
+    for command, said in (("revoke", "Key 1 is revoked.\n"), ("reinstate", "Key 1 is good again.\n")):
         assert good(portal("keys", command, "1")) == said
         assert good(portal("keys", command, "1")) == said
     both = [cast.alice.email, cast.carol.email]

@@ -142,19 +142,19 @@ def show_key(key: str, as_json: bool) -> None:
 @click.argument("key")
 @click.option("--why", default="", help="A reason for the vendor's own list.")
 def revoke_key(key: str, why: str) -> None:
-    """Withdraw a key; its licenses turn Revoked, permissions are kept."""
+    """Revoke a key; nobody can use its licenses, permissions are kept."""
     with office():
         found = find_key(key)
         if found.revoke(COMMAND, now(), why):
             mail.key_revoked(found)
         db.session.commit()
-        click.echo(f"Key {found.id} is withdrawn.")
+        click.echo(f"Key {found.id} is revoked.")
 
 
 @keys.command("reinstate")
 @click.argument("key")
 def reinstate_key(key: str) -> None:
-    """Take a withdrawal back."""
+    """Make a revoked key good again."""
     with office():
         found = find_key(key)
         if found.reinstate(COMMAND, now()):
