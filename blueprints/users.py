@@ -6,7 +6,6 @@ from typing import Any
 
 from flask import Blueprint, Response, make_response, redirect, render_template, request
 from flask_babel import gettext as _
-from flask_babel import ngettext
 
 from core import invitation_links, mail
 from core.dates import now
@@ -18,7 +17,7 @@ from core.lists import roster_page
 from core.lists.roster import Wanted
 from core.pages.answers import answer, away, rule_broken, saying_when
 from core.pages.htmx import fire, htmx, say, vary
-from core.pages.words import day
+from core.pages.words import day, ngettext
 from core.people import initials
 from models import CO_ADMINISTRATOR, DISABLED, INVITATION_AGE, Member, Permission
 
@@ -107,7 +106,7 @@ def restore(member_id: int) -> Response:
     desk = admin_desk()
     member = desk.member(member_id)
     back, rest = member.restore(desk.actor, now())
-    said = ngettext("%(num)d permission is back.", "%(num)d permissions are back.", len(back))
+    said = ngettext("%(num)s permission is back.", "%(num)s permissions are back.", len(back))
     return _changed(desk, member, said, *(_not_back(permission, why) for permission, why in rest))
 
 
@@ -256,15 +255,15 @@ def _changed(desk: Desk, member: Member, *said: str) -> Response:
 
 
 def _freed(freed: list[Permission]) -> str:
-    return str(ngettext("%(num)d seat is free again.", "%(num)d seats are free again.", len(freed))) if freed else ""
+    return str(ngettext("%(num)s seat is free again.", "%(num)s seats are free again.", len(freed))) if freed else ""
 
 
 def _taken_back(member: Member) -> str:
     held = sum(each.suspended_at is None for each in member.permissions)
     if not held:
         return str(_("No seat is held, so nothing becomes free."))
-    taken = ngettext("%(num)d permission is taken back", "%(num)d permissions are taken back", held)
-    free = ngettext("%(num)d seat becomes free", "%(num)d seats become free", held)
+    taken = ngettext("%(num)s permission is taken back", "%(num)s permissions are taken back", held)
+    free = ngettext("%(num)s seat becomes free", "%(num)s seats become free", held)
     return str(_("%(permissions)s, and %(seats)s.", permissions=taken, seats=free))
 
 
@@ -295,4 +294,4 @@ def _still(desk: Desk, error: RuleBroken) -> Response:
 
 def _licenses(member: Member) -> str:
     held = sum(each.suspended_at is None for each in member.permissions)
-    return str(ngettext("%(num)d license", "%(num)d licenses", held))
+    return str(ngettext("%(num)s license", "%(num)s licenses", held))

@@ -12,12 +12,11 @@ from enum import StrEnum
 from typing import Any
 
 from flask_babel import gettext as _
-from flask_babel import ngettext
 from sqlalchemy import Row, Select, and_, bindparam, select
 from sqlalchemy.orm import Session
 
 from core.dates import LicenseType, today
-from core.pages.words import day
+from core.pages.words import day, ngettext
 from models import License, Permission, PermissionKey, Product
 
 

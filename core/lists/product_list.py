@@ -8,11 +8,10 @@ from datetime import datetime
 from typing import Any
 
 from flask_babel import gettext as _
-from flask_babel import ngettext
 
 from core import keys
 from core.lists.license_states import AHEAD, ENDING, REVOKED, State, state_of
-from core.pages.words import day
+from core.pages.words import day, ngettext, number
 from models import ENDS_SOON_DAYS, License, Organization
 
 
@@ -51,7 +50,7 @@ class Row:
     @property
     def given(self) -> str:
         """How many seats are given away, or reserved."""
-        numbers = {"n": self.license.reserved, "seats": self.license.seats}
+        numbers = {"n": number(self.license.reserved), "seats": number(self.license.seats)}
         if self.license.is_floating:
             return str(_("%(n)s of %(seats)s reserved", **numbers))
         return str(_("%(n)s of %(seats)s given away", **numbers))

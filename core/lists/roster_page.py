@@ -8,7 +8,6 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from flask import render_template, request
 from flask_babel import gettext as _
-from flask_babel import ngettext
 
 from core import mail
 from core.dates import now
@@ -16,6 +15,7 @@ from core.db import db
 from core.guard import Desk
 from core.lists import roster, roster_words
 from core.lists.roster import LONGEST_SEARCH, STATES, Counts, Wanted
+from core.pages.words import ngettext, number
 from core.people import me
 from models import PENDING, state_of
 
@@ -99,7 +99,7 @@ def _tabs(wanted: Wanted, counted: Counts) -> list[dict[str, Any]]:
         {
             "url": address(Wanted(wanted.q, state)),
             "word": words[state],
-            "count": counted.of(state),
+            "count": number(counted.of(state)),
             "is_current": state == wanted.state,
         }
         for state in ("", *STATES)
@@ -114,6 +114,8 @@ def _in_words(desk: Desk, found: Sequence[Any]) -> list[roster_words.Shown]:
 
 def _first_step(desk: Desk) -> str:
     licenses = desk.organization.licenses
+    if not licenses:
+        return str(_("Its licenses come with a permission key, under Products."))
     seats = sum(each.seats for each in licenses)
     ready = ngettext("%(num)s seat", "%(num)s seats", seats)
     held = ngettext("%(num)s license", "%(num)s licenses", len(licenses))

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from flask_babel import gettext as _
-from flask_babel import ngettext
 
 from core.lists.sheet import Box, Line, Sheet, View
-from core.pages.words import day
+from core.pages.words import day, ngettext, number
 from core.rights import Condition
 
 
@@ -73,7 +72,7 @@ def count_of(line: Line) -> str:
         one, many = "%(given)s of %(num)s seat reserved", "%(given)s of %(num)s seats reserved"
     else:
         one, many = "%(given)s of %(num)s seat given away", "%(given)s of %(num)s seats given away"
-    return str(ngettext(one, many, line.seats, given=line.given))
+    return str(ngettext(one, many, line.seats, given=number(line.given)))
 
 
 def given(line: Line, name: str) -> str:

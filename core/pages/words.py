@@ -1,10 +1,15 @@
 """What every template may use besides its own context: asset(name) and the filters address and day."""
 
+from collections.abc import Callable
 from datetime import date, datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
+import flask_babel
 from flask import Flask
-from flask_babel import format_date, format_datetime
+from flask_babel import format_date, format_datetime, format_decimal
+from jinja2 import pass_context
+from jinja2.runtime import Context
 from markupsafe import Markup, escape
 
 from core.pages.assets import asset
@@ -15,6 +20,35 @@ def init_app(app: Flask) -> None:
     app.jinja_env.globals["asset"] = asset
     app.jinja_env.filters["address"] = address
     app.jinja_env.filters["day"] = day
+    app.jinja_env.globals["ngettext"] = grouping(app.jinja_env.globals["ngettext"])
+
+
+class Grouped(int):
+    """A number that writes itself as the reader's language groups it: 10,000."""
+
+    def __str__(self) -> str:
+        return str(format_decimal(int(self)))
+
+
+def number(value: int) -> str:
+    """A number as the reader's language groups it."""
+    return str(Grouped(value))
+
+
+def ngettext(singular: str, plural: str, num: int, **variables: Any) -> str:
+    """Flask-Babel's, with the number as the reader's language groups it."""
+    return str(flask_babel.ngettext(singular, plural, Grouped(num), **variables))
+
+
+def grouping(translate: Any) -> Callable[..., str]:
+    """The same for a template's own."""
+
+    @pass_context
+    def grouped(context: Context, singular: str, plural: str, num: int, **variables: Any) -> str:
+        text: str = translate(context, singular, plural, Grouped(num), **variables)
+        return text
+
+    return grouped
 
 
 def address(text: str) -> Markup:
