@@ -84,7 +84,7 @@ def test_who_cannot_be_disabled_is_not(
 
 def test_enabling_gives_nothing_but_offers_what_fits(client_for: ClientFor, cast: Cast, on_app: Session) -> None:
     response = client_for("alice").swap(act(cast.dora, "enable"))
-    assert cells(response.text, cast.dora)[2:4] == ["Enabled", "No licenses Restore 1 permission (1 still free)"]
+    assert cells(response.text, cast.dora)[2:4] == ["Enabled", "No licenses Restore (1 of 1 still free)"]
     assert on_app.get_one(License, cast.license["perpetual"]).reserved == 0
     assert letters(on_app)[-1] == ("enabled", cast.dora.email)
 

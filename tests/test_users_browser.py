@@ -8,7 +8,10 @@ from collections.abc import Callable
 import pytest
 from flask import Flask
 from playwright.sync_api import Browser, Locator, Page, expect
+from sqlalchemy import update
 
+from core.db import db
+from models import Account
 from tests.browser import faults
 from tests.cast import Cast, Player
 from tests.users_page import USERS, ClientFor
@@ -52,9 +55,33 @@ def test_one_click_changes_the_row_the_counts_and_keeps_the_focus(open_page: Ope
     expect(page.locator("#live")).to_contain_text("Bob Example is disabled. 1 seat is free again.")
     expect(row(page, cast.bob).get_by_role("button", name="Enable")).to_be_focused()
     page.keyboard.press("Enter")
-    row(page, cast.bob).get_by_role("button", name="Restore 1 permission (1 still free)").click()
+    row(page, cast.bob).get_by_role("button", name="Restore (1 of 1 still free)").click()
     expect(row(page, cast.bob)).to_contain_text("1 license")
     assert not faults(page)
+
+
+def columns(page: Page) -> list[float]:
+    """Where every column of the table begins."""
+    cells = page.locator("#table th").evaluate_all("cells => cells.map(cell => cell.getBoundingClientRect().left)")
+    return [float(left) for left in cells]
+
+
+def test_columns_stay_where_they_are_when_a_row_gains_a_button(open_page: Open, cast: Cast) -> None:
+    page = open_page()
+    before = columns(page)
+    row(page, cast.bob).get_by_role("button", name="Disable").click()
+    row(page, cast.bob).get_by_role("button", name="Enable").click()
+    expect(row(page, cast.bob).get_by_role("button", name="Restore")).to_be_visible()
+    assert columns(page) == before
+
+
+def test_name_of_any_length_fits_into_the_header(open_page: Open, app: Flask, cast: Cast) -> None:
+    with app.app_context():
+        db.session.execute(update(Account).values(name="Maria del Carmen " * 11))
+        db.session.commit()
+    page = open_page()
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    expect(page.get_by_role("button", name="Maria del Carmen").first).to_be_visible()
 
 
 def test_the_dialog_asks_and_gives_the_focus_back(open_page: Open, cast: Cast) -> None:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
 from flask import get_template_attribute
-from flask_babel import format_date, ngettext
+from flask_babel import format_date
 from flask_babel import gettext as _
 from markupsafe import Markup, escape
 
 from core.dates import today
 from core.mailing.outbox import DROPPED, FAILED, KEPT, SENT, WAITING
-from core.pages.words import address
+from core.pages.words import address, ngettext, number
 from core.people import initials
 from models import (
     ADMINISTRATOR,
@@ -96,9 +96,9 @@ class Words:
         return self._numbers[kind, n]
 
 
-NUMBERS = {
-    "licenses": lambda n: ngettext("%(num)d license", "%(num)d licenses", n) if n else _("No licenses"),
-    "had": lambda n: ngettext("Had %(num)d permission", "Had %(num)d permissions", n),
+NUMBERS: dict[str, Callable[[int], str]] = {
+    "licenses": lambda n: ngettext("%(num)s license", "%(num)s licenses", n) if n else _("No licenses"),
+    "had": lambda n: ngettext("Had %(num)s permission", "Had %(num)s permissions", n),
 }
 
 
@@ -109,8 +109,7 @@ def state_words() -> dict[str, str]:
 
 def offer(suspended: int, restorable: int) -> str:
     """What the button offers that gives earlier permissions back."""
-    restore = ngettext("Restore %(num)d permission", "Restore %(num)d permissions", suspended)
-    return f"{restore} {_('(%(n)s still free)', n=restorable)}"
+    return str(_("Restore (%(n)s of %(num)s still free)", n=number(restorable), num=number(suspended)))
 
 
 def shown(found: Sequence[Any], my_id: int, letters: Mapping[int, Note], now: datetime, zone: str) -> list[Shown]:
