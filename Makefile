@@ -1,4 +1,4 @@
-.PHONY: demo run test drills measure lint assets
+.PHONY: demo run test drills screenshots measure lint assets
 .DEFAULT_GOAL := demo
 
 demo run:
@@ -12,6 +12,11 @@ test: .venv-tests
 drills: .venv-tests
 	@.ci/chromium
 	@.venv/bin/python -m pytest -n 2 --dist loadfile --drills tests/drills
+
+# The README's pictures, from the demo as it is now.
+screenshots: .venv-tests
+	@.ci/chromium
+	@.venv/bin/python -m tests.pictures
 
 # Lengths of functions and templates against the guide.
 measure: .venv-tests

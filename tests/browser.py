@@ -22,10 +22,15 @@ VIOLATIONS = (
 )
 
 
+def chromium() -> str | None:
+    """Where the browser is, None when there is none."""
+    return next(filter(None, map(shutil.which, NAMES)), None)
+
+
 @pytest.fixture(scope="session")
 def browser_type_launch_args() -> dict[str, Any]:
     """Which browser to start, and how."""
-    found = next(filter(None, map(shutil.which, NAMES)), None)
+    found = chromium()
     if found is None:
         pytest.fail("There is no Chromium; install the package “chromium”.")
     return {"executable_path": found, "args": list(ARGUMENTS)}

@@ -43,11 +43,11 @@ class Program:
         return done.stdout.strip()
 
     @contextlib.contextmanager
-    def running(self) -> Iterator[str]:
+    def running(self, command: str = "run") -> Iterator[str]:
         """Serve, and give the address once it answers; at the end it stops by itself, without an error."""
         with self.log.open("wb") as log:
             process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "core.cli", "run"], env=self.environ, stdout=log, stderr=log
+                [sys.executable, "-P", "-m", "core.cli", command], env=self.environ, stdout=log, stderr=log
             )
         try:
             self._wait_until_ready(process)
