@@ -137,7 +137,7 @@ def link(member_id: int) -> Response:
     until = day(member.invited_at + INVITATION_AGE)
     context = {"member": member, "link": invitation_links.copied(member.id, nonce), "until": until}
     name = "users/_link.html" if htmx.wants_fragment else "users/link.html"
-    return vary(make_response(render_template(name, **context)))
+    return vary(make_response(roster_page.question(name, **context)))
 
 
 # ── asks first ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -150,9 +150,9 @@ def co_admin(member_id: int) -> str:
     member, former = desk.member(member_id), desk.organization.holder_of(CO_ADMINISTRATOR)
     title = _("Make %(name)s co-administrator?", name=member.shown_name)
     if former is None:
-        return render_template("users/co_admin.html", member=member, former=None, title=title)
+        return roster_page.question("users/co_admin.html", member=member, former=None, title=title)
     title = _("Make %(name)s co-administrator instead of %(former)s?", name=member.shown_name, former=former.shown_name)
-    return render_template(
+    return roster_page.question(
         "users/co_admin.html", member=member, former=former, title=title, face=initials(member.shown_name),
         former_face=initials(former.shown_name), kept=_licenses(former),
     )  # fmt: skip
@@ -172,7 +172,7 @@ def co_admin_submit(member_id: int) -> Response:
         said += " " + _("%(name)s is a member now.", name=former.shown_name)
     context = roster_page.table(desk, roster_page.wanted_before()) if htmx.wants_fragment else {}
     db.session.commit()
-    return answer("users/_table.html", roster_page.address(roster_page.wanted_before()), said=said, **context)
+    return answer("users/_table.html", roster_page.address_before(member.id), said=said, **context)
 
 
 def _replaced() -> int | None:
@@ -188,7 +188,7 @@ def member(member_id: int) -> str:
     desk = admin_desk()
     found = desk.member(member_id)
     title = _("Is %(name)s no longer co-administrator?", name=found.shown_name)
-    return render_template("users/member.html", member=found, title=title, is_me=found.id == desk.me.id)
+    return roster_page.question("users/member.html", member=found, title=title, is_me=found.id == desk.me.id)
 
 
 @bp.post("/<int:member_id>/member")
@@ -213,7 +213,7 @@ def remove(member_id: int) -> str:
     desk = admin_desk()
     found = desk.member(member_id)
     title = _("Remove %(name)s?", name=found.shown_name)
-    return render_template("users/remove.html", member=found, title=title, freed=_taken_back(found))
+    return roster_page.question("users/remove.html", member=found, title=title, freed=_taken_back(found))
 
 
 @bp.post("/<int:member_id>/remove")
@@ -231,7 +231,7 @@ def withdraw(member_id: int) -> str:
     """Ask before an invitation is taken back."""
     found = admin_desk().member(member_id)
     title = _("Withdraw the invitation of %(email)s?", email=found.email)
-    return render_template("users/withdraw.html", member=found, title=title)
+    return roster_page.question("users/withdraw.html", member=found, title=title)
 
 
 @bp.post("/<int:member_id>/withdraw")
@@ -250,7 +250,7 @@ def _changed(desk: Desk, member: Member, *said: str) -> Response:
     """Commit, then the fresh row to htmx, after which the counts look again, and a redirect to a plain form."""
     rows = roster_page.row(desk, member.id) if htmx.wants_fragment else []
     db.session.commit()
-    to = roster_page.address(roster_page.wanted_before())
+    to = roster_page.address_before(member.id)
     return fire(answer("users/_rows.html", to, said=" ".join(filter(None, said)), rows=rows), "counts")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from urllib.parse import urlencode, urlsplit
 
 import pytest
 from flask import Flask
@@ -40,9 +41,10 @@ def test_disabling_twice_is_disabling_once(client_for: ClientFor, cast: Cast, on
 @pytest.mark.on_sqlite
 def test_a_plain_form_is_led_back_to_where_it_was_sent(client_for: ClientFor, cast: Cast) -> None:
     alice = client_for("alice")
-    url = f"{base_url(alice)}{USERS}?q=example&state=enabled&after=3"
+    part = f"{USERS}?q=example&state=enabled&after={cast.alice.member_id}&before=50"
+    url = f"{base_url(alice)}{part}&next=//evil.example"
     response = alice.post(act(cast.bob, "disable"), data={"csrf_token": alice.token}, headers={"Referer": url})
-    assert (response.status_code, response.location) == (303, f"{USERS}?q=example&state=enabled")
+    assert (response.status_code, response.location) == (303, f"{part}#member-{cast.bob.member_id}")
     assert "Bob Example is disabled. 1 seat is free again." in alice.get(response.location).text
 
 
@@ -51,7 +53,23 @@ def test_a_referer_of_elsewhere_leads_to_the_list(client_for: ClientFor, cast: C
     alice = client_for("alice")
     for url in ("https://evil.example/admin", "https://evil.example/admin/users?q=<b>", "//x", "\\"):
         response = alice.post(act(cast.bob, "disable"), data={"csrf_token": alice.token}, headers={"Referer": url})
-        assert response.location.split("?")[0] == USERS
+        assert urlsplit(response.location)[:3] == ("", "", USERS)
+
+
+@pytest.mark.on_sqlite
+def test_a_question_keeps_what_was_looked_at(client_for: ClientFor, cast: Cast) -> None:
+    alice, part = client_for("alice"), {"q": "bob", "state": "enabled", "after": "1", "before": "50"}
+    url = f"{base_url(alice)}{USERS}?{urlencode(part)}&next=//evil.example"
+    page = alice.get(act(cast.bob, "remove"), headers={"Referer": url}).text
+    assert dict(re.findall(r'<input type="hidden" form="ask-form" name="(\w+)" value="([^"]*)">', page)) == part
+    response = alice.send(act(cast.bob, "remove"), **part, next="//evil.example")
+    assert response.location == f"{USERS}?{urlencode(part)}#member-{cast.bob.member_id}"
+
+
+@pytest.mark.on_sqlite
+def test_a_page_whose_last_row_has_gone_is_the_first_one(client_for: ClientFor, cast: Cast) -> None:
+    page = client_for("alice").get(f"{USERS}?after={cast.dora.member_id}&before=5").text
+    assert row_of(page, cast.alice)
 
 
 def test_the_co_administrator_is_disabled_without_the_role(client_for: ClientFor, cast: Cast, on_app: Session) -> None:

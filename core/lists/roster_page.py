@@ -40,14 +40,26 @@ def _number(text: str) -> int:
 
 
 def wanted_before() -> Wanted:
-    """What the page asked for on which a button was pressed; its first page, because rows may have changed."""
+    """What the page asked for on which a button was pressed: the form of a question says so, else the address."""
+    if any(name in request.form for name in fields(Wanted())):
+        return wanted(request.form)
     address = urlsplit(request.headers.get("HX-Current-URL") or request.referrer or "")
-    asked = wanted(dict(parse_qsl(address.query))) if address.path == HOME else Wanted()
-    return Wanted(asked.q, asked.state)
+    return wanted(dict(parse_qsl(address.query))) if address.path == HOME else Wanted()
+
+
+def address_before(member_id: int) -> str:
+    """The address of the page on which a button was pressed, at the row that it changed."""
+    query = urlencode({name: value for name, value in fields(wanted_before()).items() if value})
+    return f"{HOME}{'?' * bool(query)}{query}#member-{member_id}"
+
+
+def fields(wanted: Wanted) -> dict[str, str | int]:
+    """The part of the list that is asked for, as fields of a form or an address."""
+    return {"q": wanted.q, "state": wanted.state, "after": wanted.after or "", "before": wanted.before or ""}
 
 
 def address(wanted: Wanted, **more: int) -> str:
-    """The address of a part of the list."""
+    """The address of a part of the list, its first page unless `more` says after whom it begins."""
     known = {"q": wanted.q, "state": wanted.state, **more}
     query = urlencode({name: value for name, value in known.items() if value})
     return f"{HOME}?{query}" if query else HOME
@@ -57,8 +69,15 @@ def page(desk: Desk, wanted: Wanted, **context: Any) -> str:
     """The whole page; `context` holds the form's state, and `problem` when an action was refused."""
     known = {"typed": "", "error": "", "results": None, "problem": "", **context}
     listed = listing(desk, wanted)
+    if wanted.after and not listed["rows"]:  # the last of this page have left the list
+        listed = listing(desk, Wanted(wanted.q, wanted.state))
     first = listed["counts"].all == 1 and not wanted.is_narrow
     return render_template("users/page.html", **listed, **known, steps=_first_step(desk) if first else "")
+
+
+def question(name: str, **context: Any) -> str:
+    """A page that asks before a row changes; its form keeps what part of the list was looked at."""
+    return render_template(name, keep=fields(wanted_before()), **context)
 
 
 def counts(desk: Desk, wanted: Wanted) -> str:
