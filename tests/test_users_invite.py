@@ -124,7 +124,8 @@ def test_the_co_administrator_is_told_who_it_is(client_for: ClientFor, cast: Cas
     [
         ("", "Enter at least one address."),
         (" ;,\n", "Enter at least one address."),
-        ("a b", "There is no address in it."),
+        ("a b; c d", "There is no address in it."),
+        ("ab", "Not an address. There is no @"),
     ],
 )
 def test_without_an_address_the_form_comes_back(

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from flask import session
-from flask_babel import format_decimal, ngettext
+from flask_babel import format_decimal
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import select
@@ -19,6 +19,7 @@ from core.addresses import LIMIT, Entry
 from core.db import db
 from core.errors import BadInput
 from core.guard import Desk
+from core.pages.words import ngettext, number
 from core.people import me
 from models import (
     CANNOT_JOIN,
@@ -133,11 +134,14 @@ def status(outcomes: Sequence[Invited]) -> int:
 def shown(outcomes: Sequence[Invited], me: Member) -> dict[str, Any]:
     """The context of the form afterwards: what is no address stays in the field."""
     failed = [each.entry.typed for each in outcomes if each.outcome == NOT_AN_ADDRESS]
+    if failed and len(outcomes) == 1:
+        return {"typed": failed[0], "error": " ".join(_words(outcomes[0], me)), "results": None}
     good = sum(each.needs_letter for each in outcomes)
     heading = ngettext(
-        "%(good)s of %(num)s address invited", "%(good)s of %(num)s addresses invited", len(outcomes), good=good
+        "%(good)s of %(num)s address invited", "%(good)s of %(num)s addresses invited", len(outcomes), good=number(good)
     )
-    results = Results(heading, _("What is not an address stays in the field.") if failed else "")
+    is_mixed = 0 < len(failed) < len(outcomes)
+    results = Results(heading, _("What is not an address stays in the field.") if is_mixed else "")
     results.lines, results.rest = _ordered(outcomes, me)
     error = _("There is no address in it.") if len(failed) == len(outcomes) else ""
     return {"typed": "; ".join(failed), "error": error, "results": results}
