@@ -44,13 +44,13 @@ RULES = {
     "sign-in-address": Rule(60, HOUR, _l("Too many wrong passwords from here. Try again later.")),
     "password": Rule(10, MINUTES_15, _l("Too many wrong passwords. Try again in a quarter of an hour.")),
     "register": Rule(60, HOUR, _l("Too many accounts were asked for from here. Try again later.")),
-    "reset": Rule(5, HOUR, _l("Enough letters were asked for. Look for them, also among what was sorted out as spam.")),
+    "reset": Rule(5, HOUR, _l("Too many links were asked for. Look for the last one, in the spam folder too.")),
     "reset-address": Rule(60, HOUR, WAIT),
     # A company shares an address, so that more come from one than from one account.
     "key": Rule(60, HOUR, _l("Too many permission keys were entered. Try again later.")),
     "key-address": Rule(300, HOUR, _l("Too many permission keys were entered from here. Try again later.")),
     "invitation": Rule(500, DAY, _l("An organization invites at most 500 people a day. Invite the others tomorrow.")),
-    "letter": Rule(5, DAY, _l("This address got enough letters for today. Try again tomorrow.")),
+    "letter": Rule(5, DAY, _l("This address got enough mail for today. Try again tomorrow.")),
 }
 
 

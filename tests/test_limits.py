@@ -40,7 +40,7 @@ def test_the_one_beyond_the_limit_is_refused_and_told_how_long(context: Flask) -
     with pytest.raises(TooMany) as refused:
         limits.count("reset", "anna")
     assert 3500 < refused.value.retry_after <= 3600
-    assert str(refused.value).startswith("Enough letters")
+    assert str(refused.value).startswith("Too many links")
 
 
 def test_a_refused_attempt_is_not_counted(context: Flask) -> None:
@@ -206,7 +206,7 @@ def test_letters_of_sign_ups_to_one_address_are_limited(cast: Cast, anonymous: C
     assert {anonymous.send("/register", **form).status_code for _each in range(5)} == {303}
     response = anonymous.send("/register", **form)
     assert response.status_code == 429
-    assert "enough letters" in response.text
+    assert "enough mail" in response.text
 
 
 @pytest.mark.on_sqlite

@@ -140,7 +140,7 @@ def title_of(status: int) -> str:
         403: _("Not for this account"),
         404: _("Nothing here"),
         410: _("Nothing behind this link"),
-        429: _("Too many attempts"),
+        429: _("Wait a little"),
         503: _("Not possible at the moment"),
     }
     return str(titles.get(status, _("This did not work")))
