@@ -28,8 +28,9 @@
     close.addEventListener('click', () => flash.remove())
     flash.append(close)
   }
-  const say = (text, bad = false) => {
+  const say = (text, bad = false, unseen = false) => {
     const flash = make('div', bad ? { class: 'flash flash-bad', role: 'alert' } : { class: 'flash' }, icon(bad ? 'alert-triangle' : 'check'), make('span', {}, text))
+    flash.classList.toggle('visually-hidden', unseen)
     live.append(flash)
     keep(flash)
   }
@@ -41,7 +42,7 @@
   }
   on('say', ({ detail }) => {
     live.querySelectorAll('.flash:not(.flash-bad)').forEach(flash => flash.remove())  // only the newest matters
-    detail.texts.forEach(({ text, bad }) => say(text, bad))
+    detail.texts.forEach(({ text, bad, unseen }) => say(text, bad, unseen))
   })
 
   // ── where the focus was, in words that still hold when the elements have been replaced ──
