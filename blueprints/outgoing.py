@@ -19,6 +19,7 @@ from core.people import me
 from core.settings import Settings
 from models import Account
 
+ENDLESS = 100_000  # columns: a page breaks the lines of a letter where it is narrow enough
 bp = Blueprint("outgoing", __name__, url_prefix="/operator/mail")
 
 
@@ -44,9 +45,9 @@ def show(letter_id: int) -> str:
     operator_only()
     row, organization = load(letter_id)
     sending = outbox.is_sending(settings())
-    letter = None if sending else letters.render(db.session, row, settings())
+    letter = None if sending else letters.render(db.session, row, settings(), width=ENDLESS)
     link = letter.url if letter is not None else ""
-    letter = letter or letters.render(db.session, row, settings(), masked=True)
+    letter = letter or letters.render(db.session, row, settings(), masked=True, width=ENDLESS)
     before, found, after = around(letter.text if letter is not None else "", link)
     return render_template(
         "outgoing/show.html", row=letter_register.row(row, organization, sending), kept=row, letter=letter,

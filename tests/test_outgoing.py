@@ -159,6 +159,12 @@ def test_a_letter_is_read_with_its_link_replaced(client_for: ClientFor, smtp: Ma
     assert html.escape(letter.message_id) in page
 
 
+@pytest.mark.on_sqlite
+def test_a_letter_that_is_read_breaks_its_lines_where_the_screen_does(client_for: ClientFor, letter: Outbox) -> None:
+    page = client_for("otto").get(f"{URL}/{letter.id}").text
+    assert "It takes one click and an account for this address; if you have none, you make it on the way.\n" in page
+
+
 def test_where_letters_are_kept_the_link_can_be_followed(client_for: ClientFor, letter: Outbox, app: Flask) -> None:
     page = client_for("otto").get(f"{URL}/{letter.id}").text
     base_url = app.extensions["settings"].base_url

@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
 from email.utils import formataddr, parseaddr
+from functools import partial
 from typing import Any
 
 from flask import current_app
@@ -62,14 +63,21 @@ class Letter:
     url: str
 
 
-def render(session: Session, row: Outbox, settings: Settings, *, masked: bool = False) -> Letter | None:
+def render(
+    session: Session, row: Outbox, settings: Settings, *, masked: bool = False, width: int = WIDTH
+) -> Letter | None:
     """The letter, or None when it is no longer needed; masked, its secret link is “(link)” and it is always needed."""
     with force_locale(row.locale):
         try:
             content = WRITERS[row.kind](Writing(session, row, settings, masked))
         except NotNeeded:
             return None
-        context = {"letter": content, "portal_name": settings.portal_name, "lang": row.locale, "wrapped": wrapped}
+        context = {
+            "letter": content,
+            "portal_name": settings.portal_name,
+            "lang": row.locale,
+            "wrapped": partial(wrapped, width=width),
+        }
         return Letter(
             textwrap.shorten(content.heading, SUBJECT_LENGTH, placeholder=" …"),
             _GAPS.sub("\n\n", _filled("mail/letter.txt", context)).strip() + "\n",
@@ -94,9 +102,9 @@ def message(letter: Letter, row: Outbox, settings: Settings) -> Message:
     return made
 
 
-def wrapped(text: str) -> str:
+def wrapped(text: str, width: int = WIDTH) -> str:
     """A paragraph in lines of a letter's width; what has no space in it stays whole."""
-    return textwrap.fill(text, WIDTH, break_long_words=False, break_on_hyphens=False)
+    return textwrap.fill(text, width, break_long_words=False, break_on_hyphens=False)
 
 
 def ascii_domain(address: str) -> str:
