@@ -101,6 +101,14 @@ def test_an_invitation_says_who_where_what_until_when_and_how_to_decline(desk: D
     assert '<div class="ahead" hidden>You would share the licenses of this organization.' in letter.html
 
 
+def test_a_long_name_is_cut_in_the_subject_alone(desk: Desk) -> None:
+    desk.organization.name = "W" * 200
+    mail.invitation(desk.member("dave"))
+    letter = desk.letter()
+    assert letter.subject == "Alice Example invites you to " + "W" * 120 + "…"
+    assert f"<h1>Alice Example invites you to {'W' * 200}</h1>" in letter.html
+
+
 def test_an_invitation_ends_at_a_time_where_the_organization_is(desk: Desk) -> None:
     member = desk.member("dave")
     desk.organization.zone, member.invited_at = "Europe/Berlin", datetime(2026, 11, 30, 23, 30, tzinfo=UTC)

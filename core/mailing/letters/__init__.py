@@ -79,7 +79,7 @@ def render(
             "wrapped": partial(wrapped, width=width),
         }
         return Letter(
-            textwrap.shorten(content.heading, SUBJECT_LENGTH, placeholder=" …"),
+            shortened(content.heading),
             _GAPS.sub("\n\n", _filled("mail/letter.txt", context)).strip() + "\n",
             _filled("mail/letter.html", context),
             content.url,
@@ -100,6 +100,11 @@ def message(letter: Letter, row: Outbox, settings: Settings) -> Message:
     )
     made.msgId = row.message_id
     return made
+
+
+def shortened(heading: str) -> str:
+    """A heading as a subject: cut where it is too long, in a word that has no end too."""
+    return heading if len(heading) <= SUBJECT_LENGTH else heading[: SUBJECT_LENGTH - 1].rstrip() + "…"
 
 
 def wrapped(text: str, width: int = WIDTH) -> str:
