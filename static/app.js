@@ -10,6 +10,11 @@
   const on = (name, act) => document.addEventListener(name, act)
   const isLost = () => !document.activeElement || document.activeElement === document.body
   const isShown = element => !element?.disabled && (element?.checkVisibility?.() ?? !!element?.offsetParent)
+  const controls = place => [...place?.querySelectorAll('button, a[href], input:not([type=hidden])') ?? []]
+  const focus = element => {
+    element?.focus({ preventScroll: true })
+    element?.scrollIntoView({ block: 'nearest' })  // no further than it takes, and out from under the header
+  }
   const make = (tag, attributes, ...children) => {
     const element = document.createElement(tag)
     for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value)
@@ -28,8 +33,9 @@
     close.addEventListener('click', () => flash.remove())
     flash.append(close)
   }
-  const say = (text, bad = false) => {
+  const say = (text, bad = false, unseen = false) => {
     const flash = make('div', bad ? { class: 'flash flash-bad', role: 'alert' } : { class: 'flash' }, icon(bad ? 'alert-triangle' : 'check'), make('span', {}, text))
+    flash.classList.toggle('visually-hidden', unseen)
     live.append(flash)
     keep(flash)
   }
@@ -41,13 +47,13 @@
   }
   on('say', ({ detail }) => {
     live.querySelectorAll('.flash:not(.flash-bad)').forEach(flash => flash.remove())  // only the newest matters
-    detail.texts.forEach(({ text, bad }) => say(text, bad))
+    detail.texts.forEach(({ text, bad, unseen }) => say(text, bad, unseen))
   })
 
   // ── where the focus was, in words that still hold when the elements have been replaced ──
   const remember = element => {
     const menu = element.closest('[popover]'), action = element.getAttribute('formaction'), id = element.id
-    const root = (menu ?? element).parentElement?.closest('[id]:not(body)')
+    const root = (menu ?? element).parentElement?.closest('[id]:not(body)'), cell = element.closest('td')?.cellIndex
     const around = root ? [root.id, root.nextElementSibling?.id, root.previousElementSibling?.id].filter(id => id && id !== 'main') : []
     return () => {
       if (!isLost()) return
@@ -56,10 +62,10 @@
         id && document.getElementById(id),
         action && places[0]?.querySelector(`[formaction="${CSS.escape(action)}"]`),
         menu && document.querySelector(`[popovertarget="${CSS.escape(menu.id)}"]`),
-        ...places.flatMap(place => [...place.querySelectorAll('button, a[href], input:not([type=hidden])')]),
+        ...places.flatMap(place => [...controls(place.cells?.[cell]), ...controls(place)]),
         main,
       ]
-      choices.find(isShown)?.focus({ preventScroll: true })
+      focus(choices.find(isShown))
     }
   }
 
@@ -144,6 +150,7 @@
   on('htmx:before:swap', event => {
     const { ctx } = event.detail
     if (isPoll(ctx) && ctx.target.querySelector?.(':popover-open')) event.preventDefault()  // an open menu is never swapped away
+    if (ctx.swap === 'beforeend' && ctx.target !== live) ctx.last = ctx.target.lastElementChild
   })
   on('htmx:after:swap', ({ detail: { ctx } }) => {
     if (ctx.swap === 'none') return
@@ -154,6 +161,7 @@
     const replaced = ctx.target?.id && document.getElementById(ctx.target.id)
     if (replaced && ctx.request.method === 'POST' && ctx.response.raw.ok && replaced.matches('tr, li, [data-fresh]')) replaced.classList.add('fresh')
     if (dialog.open && !dialog.contains(ctx.target)) return dialog.close()
+    if (ctx.last && isLost()) focus(controls(ctx.last.nextElementSibling).find(isShown))  // the first row of those that came
     const wrong = ctx.response.status === 422 && replaced?.querySelector('[aria-invalid="true"]')
     wrong ? wrong.focus() : ctx.giveBack?.()
   })

@@ -14,13 +14,14 @@ from core.dates import now
 from core.db import db
 from core.guard import Desk
 from core.lists import roster, roster_words
-from core.lists.roster import LONGEST_SEARCH, STATES, Counts, Wanted
+from core.lists.roster import LONGEST_SEARCH, PAGE, STATES, Counts, Wanted
 from core.pages.words import ngettext, number
 from core.people import me
 from models import PENDING, state_of
 
 HOME = "/admin/users"
 MOST_BEFORE = 1_000_000
+MOST_SHOWN = 1000  # rows that an answer carries
 
 
 def wanted(arguments: Mapping[str, str]) -> Wanted:
@@ -87,7 +88,8 @@ def counts(desk: Desk, wanted: Wanted) -> str:
 
 def table(desk: Desk, wanted: Wanted) -> dict[str, Any]:
     """The context of the table alone."""
-    part = roster.read(db.session, desk.organization.id, wanted, now())
+    shown = _number(request.form.get("shown", "")) - wanted.before  # rows may have joined the first page of them
+    part = roster.read(db.session, desk.organization.id, wanted, now(), max(PAGE, min(shown, MOST_SHOWN)))
     return {"desk": desk, "rows": _in_words(desk, part.found), "has_more": part.has_more}
 
 
