@@ -52,7 +52,8 @@
 
   // ── where the focus was, in words that still hold when the elements have been replaced ──
   const remember = element => {
-    const menu = element.closest('[popover]'), action = element.getAttribute('formaction'), id = element.id
+    const menu = element.closest('[popover]'), action = element.getAttribute('formaction')
+    const id = element.id || element.closest('li')?.querySelector('input[id]')?.id  // what an offer is about
     const root = (menu ?? element).parentElement?.closest('[id]:not(body)'), cell = element.closest('td')?.cellIndex
     const around = root ? [root.id, root.nextElementSibling?.id, root.previousElementSibling?.id].filter(id => id && id !== 'main') : []
     return () => {
