@@ -5,7 +5,6 @@ from __future__ import annotations
 import hmac
 
 from flask import Blueprint, Response, current_app, flash, request
-from flask_babel import format_datetime
 from flask_babel import gettext as _
 from flask_login import current_user
 from sqlalchemy import select
@@ -15,10 +14,12 @@ from core.activity import Actor
 from core.dates import now
 from core.db import db
 from core.errors import RuleBroken
-from core.forms.account_forms import dead, led_to, shown, typed
+from core.forms.account_forms import dead, led_to, shown, typed, usable
 from core.meta import Meta
+from core.pages.languages import zone
+from core.pages.words import moment
 from core.tokens import Purpose
-from models import Account, checked_email, line
+from models import Account
 
 bp = Blueprint("account_links", __name__)
 
@@ -32,7 +33,7 @@ def confirm(token: str) -> Response:
     account = account_of(Purpose.CONFIRM, token)
     if account is None:
         return dead()
-    created = format_datetime(account.created_at, "d MMM yyyy, HH:mm z")
+    created = moment(account.created_at, zone())
     return shown("accounts/confirm.html", account=account, token=token, created=created)
 
 
@@ -130,8 +131,7 @@ def setup_submit(token: str) -> Response:
         return dead()
     name, email, password = typed("name"), typed("email"), typed("password")
     try:
-        line(name, field="name")
-        passwords.check(password, (name, checked_email(email), current_app.extensions["settings"].portal_name))
+        usable(name, email, password)
         hashed = passwords.hashed(password)
         accounts.begin_writing()
         if not opens_setup(token):

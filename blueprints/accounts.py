@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, current_app, request
+from flask import Blueprint, Response, request
 from flask_login import current_user
 from sqlalchemy.exc import IntegrityError
 
@@ -10,8 +10,8 @@ from core import accounts, addresses, limits, mail, passwords
 from core.dates import now
 from core.db import db
 from core.errors import RuleBroken
-from core.forms.account_forms import led_to, next_email, paced, shown, typed
-from models import Account, checked_email, line
+from core.forms.account_forms import led_to, next_email, paced, shown, typed, usable
+from models import Account, checked_email
 
 bp = Blueprint("accounts", __name__)
 
@@ -64,9 +64,7 @@ def register_submit() -> Response:
     name, email, password = typed("name"), typed("email"), typed("password")
     try:
         limits.count("register", request.remote_addr or "")
-        line(name, field="name")
-        email = checked_email(email)
-        passwords.check(password, (name, email, current_app.extensions["settings"].portal_name))
+        email = usable(name, email, password)
         limits.count("letter", addresses.key(email))
     except RuleBroken as refused:
         return shown("accounts/register.html", refused)

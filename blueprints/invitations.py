@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from flask import Blueprint, Response, abort, current_app, redirect, render_template, request, session
+from flask import Blueprint, Response, abort, redirect, render_template, request, session
 from flask_babel import gettext as _
 from flask_login import current_user
 from sqlalchemy import select
@@ -18,13 +18,13 @@ from core.activity import Actor
 from core.dates import now
 from core.db import db
 from core.errors import Gone, RuleBroken
-from core.forms.account_forms import NEXT_EMAIL, led_to, shown, typed
+from core.forms.account_forms import NEXT_EMAIL, led_to, shown, typed, usable
 from core.invitation_links import Opened
 from core.pages.answers import away
 from core.pages.words import moment
 from core.people import actor, me
 from core.refusals import DEAD_LINK, WrongAccount
-from models import ADMINISTRATOR, INVITATION_AGE, PENDING, Account, Member, Organization, invitation_expired, line
+from models import ADMINISTRATOR, INVITATION_AGE, PENDING, Account, Member, Organization, invitation_expired
 
 bp = Blueprint("invitations", __name__, url_prefix="/invitations")
 
@@ -85,8 +85,7 @@ def sign_up(token: str) -> Response:
     name, email, password = typed("name"), invitation.member.email, typed("password")
     try:
         limits.count("register", request.remote_addr or "")
-        line(name, field="name")
-        passwords.check(password, (name, email, current_app.extensions["settings"].portal_name))
+        usable(name, email, password)
         if not invitation.is_mailed:
             limits.count("letter", addresses.key(email))
     except RuleBroken as refused:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -28,6 +29,14 @@ class BadInput(RuleBroken):
     """What was typed cannot be used; the text is kept and the sentence stands beside its field."""
 
     status = 422
+
+
+class Faults(BadInput):
+    """Fields that cannot be used; `by_field` has the sentence that stands beside each."""
+
+    def __init__(self, by_field: Mapping[str, Any]) -> None:
+        super().__init__(next(iter(by_field.values())))
+        self.by_field = dict(by_field)
 
 
 class NotAllowed(RuleBroken):

@@ -174,6 +174,14 @@ def test_what_cannot_be_comes_back_with_a_sentence(
 
 
 @pytest.mark.on_sqlite
+def test_everything_that_cannot_be_is_said_at_once(anonymous: Client) -> None:
+    response = anonymous.send("/register", name=" ", email="ann", password="short")
+    said = ("Enter a name.", "Not an address: there is no @.", "Use at least 8 characters")
+    assert all(sentence in response.text for sentence in said)
+    assert response.text.count('aria-invalid="true"') == 3
+
+
+@pytest.mark.on_sqlite
 @pytest.mark.parametrize("password", ["a" * 64, "  spaces around  ", "пароль из слов", "🦊🐻🐼🐨🐯🦁🐮🐷", "Zx9#qL2p"])
 def test_a_password_is_taken_exactly_as_it_is(app: Flask, anonymous: Client, password: str) -> None:
     anonymous.send("/register", **{**FORM, "password": password})

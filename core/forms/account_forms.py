@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, ParamSpec
 
-from flask import Response, make_response, redirect, render_template, request, session
+from flask import Response, current_app, make_response, redirect, render_template, request, session
 from flask_babel import gettext as _
 
+from core import passwords
 from core.db import db
-from core.errors import RuleBroken, TooMany
+from core.errors import BadInput, Faults, RuleBroken, TooMany
 from core.pages.htmx import vary
+from models import checked_email, line
 
 PACE = 0.06  # seconds, several times what a letter costs
 P = ParamSpec("P")
@@ -27,7 +30,7 @@ def typed(name: str) -> str:
 
 def shown(template: str, refused: RuleBroken | None = None, **context: Any) -> Response:
     """A page with its form; after a refusal with the sentence beside its field, what was typed, and the status."""
-    error = {refused.field: str(refused.message)} if refused is not None and refused.field else {}
+    error = {field: str(sentence) for field, sentence in faults_of(refused).items()}
     problem = str(refused.message) if refused is not None and not refused.field else ""
     kept = request.form if request.method == "POST" else {}
     page = render_template(template, typed=kept, error=error, problem=problem, **context)
@@ -35,6 +38,32 @@ def shown(template: str, refused: RuleBroken | None = None, **context: Any) -> R
     if isinstance(refused, TooMany):
         response.headers["Retry-After"] = str(refused.retry_after)
     return response
+
+
+def faults_of(refused: RuleBroken | None) -> Mapping[str, Any]:
+    """The sentence of every field that was refused."""
+    if isinstance(refused, Faults):
+        return refused.by_field
+    return {refused.field: refused.message} if refused is not None and refused.field else {}
+
+
+def usable(name: str, email: str, password: str) -> str:
+    """The address of a new account, when it can be made with this name, address and password.
+
+    :raise Faults: naming every field that cannot be used.
+    """
+    known = (name, email, current_app.extensions["settings"].portal_name)
+    faults: dict[str, Any] = {}
+    for check in (
+        partial(line, name, field="name"), partial(checked_email, email), partial(passwords.check, password, known)
+    ):  # fmt: skip
+        try:
+            check()
+        except BadInput as refused:
+            faults[str(refused.field)] = refused.message
+    if faults:
+        raise Faults(faults)
+    return checked_email(email)
 
 
 def paced(view: Callable[P, Response]) -> Callable[P, Response]:

@@ -12,7 +12,7 @@ from werkzeug.datastructures import MultiDict
 
 from core.dates import LicenseType
 from core.db import db
-from core.errors import BadInput
+from core.errors import BadInput, Faults
 from models import Item, License, Product
 
 MOST_ITEMS = 20
@@ -20,14 +20,6 @@ FIELDS = ("product", "type", "seats", "start", "end")
 SHOWN = 40  # characters of what was typed that a sentence repeats
 
 Row = dict[str, str]
-
-
-class Faults(BadInput):
-    """Fields that cannot be used; `by_field` has the sentence that stands beside each."""
-
-    def __init__(self, by_field: Mapping[str, Any]) -> None:
-        super().__init__(next(iter(by_field.values())))
-        self.by_field = dict(by_field)
 
 
 def faults_of(refused: BadInput) -> dict[str, Any]:
