@@ -15,6 +15,7 @@ from core.forms import drafts, key_entry
 from core.lists.product_list import Row
 from core.pages.answers import away
 from core.pages.htmx import clip, htmx, vary
+from core.pages.words import listed as in_words
 from core.people import actor, me
 from core.personal import PersonalResults
 from models import ENABLED, Account, License, Organization
@@ -49,7 +50,7 @@ def add() -> Any:
     db.session.commit()
     keep(results)
     if results.said:
-        flash(results.said)
+        flash(results.said, results.said_to)
     if me().may_administer and results.for_organization:
         return away("/admin/products", said=_("This key is for an organization: add it here."))
     if all(each.is_added for each in entries) and not htmx.wants_fragment:
@@ -163,4 +164,4 @@ def who_can() -> str:
     leaders = db.session.get_one(Organization, me().organization_id).leaders
     names = [leader.shown_name for leader in leaders if leader.id != me().member_id]
     you = [str(_("You"))] if len(names) < len(leaders) else []
-    return str(_(" or ")).join([*you, *names])
+    return in_words([*you, *names])

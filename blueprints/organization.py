@@ -162,7 +162,7 @@ def page(text: str, entries: Sequence[Entered] = (), refused: RuleBroken | None 
     results = Results(entries[:1], day()) if entries else None
     profile = suggested() | typed(request.form)
     if results is not None and results.said and htmx.wants_fragment:
-        flash(results.said)
+        flash(results.said, results.said_to)
     content = render_template(
         "organization/_create.html" if htmx.wants_fragment else "organization/create.html",
         text=text, results=results, refused=refused, others=len(entries) - 1,

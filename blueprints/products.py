@@ -115,7 +115,7 @@ def board(
 ) -> Response:
     """The page, or its content for htmx: field, results, list and totals."""
     if results is not None and results.said and (results.adding or htmx.wants_fragment):
-        flash(results.said)
+        flash(results.said, results.said_to)
     listed = product_list.rows(desk.organization, now())
     page = render_template(
         "products/_board.html" if htmx.wants_fragment else "products/index.html",

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 from flask import Flask, Response, flash
+from flask_babel import Babel
 
 from core.pages import words as pages
 from core.pages.htmx import HTMX, clip, refuse, say, vary
@@ -18,6 +19,7 @@ def app() -> Iterator[Flask]:
     app = Flask(__name__)
     app.secret_key = "only for this test"
     htmx = HTMX(app)
+    Babel(app)
     pages.init_app(app)
 
     @app.post("/")
@@ -95,3 +97,10 @@ def test_vary_keeps_what_is_there() -> None:
 )
 def test_address_breaks_before_the_last_at(text: str, markup: str) -> None:
     assert pages.address(text) == markup
+
+
+def test_what_eyes_have_found_is_told_to_ears_alone() -> None:
+    events = json.loads(say(Response(), "What is inside is shown below the field.", unseen=True).headers["HX-Trigger"])
+    assert events["say"]["texts"] == [
+        {"text": "What is inside is shown below the field.", "bad": False, "unseen": True}
+    ]  # fmt: skip

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import date
 
 from flask_babel import gettext as _
-from flask_babel import ngettext
 
 from core.forms import key_entry
 from core.forms.key_entry import Entered
 from core.lists.product_list import inside
+from core.pages.htmx import EARS
 from core.pages.words import day
 from models import License
 
@@ -108,6 +108,11 @@ class Results:
         if self.contents:
             return str(_("What is inside is shown below the field."))
         return str(_("Nothing new: the licenses are here already."))
+
+    @property
+    def said_to(self) -> str:
+        """Whom it is said to: what was only looked up stands on the page, where eyes have found it already."""
+        return "message" if self.adding else EARS
 
     def _line(self, entered: Entered) -> Line:
         if entered.problem is not None:

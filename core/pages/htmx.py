@@ -9,6 +9,8 @@ from flask_htmx import HTMX as HTMX2
 
 #: The request headers that decide which answer an address gives.
 VARY = ("HX-Request", "HX-Request-Type")
+#: The category of a flashed message that is read aloud and not shown.
+EARS = "ears"
 
 
 class HTMX(HTMX2):  # type: ignore[misc]  # Flask-HTMX ships no types
@@ -44,11 +46,11 @@ def vary(response: Response) -> Response:
     return response
 
 
-def say(response: Response, text: str, *, bad: bool = False) -> Response:
+def say(response: Response, text: str, *, bad: bool = False, unseen: bool = False) -> Response:
     """Have the browser show text for five seconds and read it aloud; a bad one stays until it is closed."""
     events = json.loads(response.headers.get("HX-Trigger", "{}"))
     said = events.setdefault("say", {"target": "body", "texts": []})
-    said["texts"].append({"text": text, "bad": bad})
+    said["texts"].append({"text": text, "bad": bad} | ({"unseen": True} if unseen else {}))
     response.headers["HX-Trigger"] = json.dumps(events)  # ASCII: a header carries nothing else
     return response
 
@@ -58,7 +60,7 @@ def say_flashed(response: Response) -> Response:
     if htmx.wants_fragment and "HX-Redirect" not in response.headers:
         flashed = cast(list[tuple[str, str]], get_flashed_messages(with_categories=True))
         for category, text in flashed:
-            say(response, text, bad=category == "error")
+            say(response, text, bad=category == "error", unseen=category == EARS)
     return response
 
 
