@@ -29,7 +29,16 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.orm import Mapped, Session, joinedload, mapped_column, object_session, relationship
+from sqlalchemy.orm import (
+    Mapped,
+    Session,
+    contains_eager,
+    foreign,
+    joinedload,
+    mapped_column,
+    object_session,
+    relationship,
+)
 from sqlalchemy.orm.attributes import set_committed_value
 
 from core import addresses, keys
@@ -756,6 +765,27 @@ class Organization(Base):
             raise Missing(_l("There is no such organization."))
         return found
 
+    @classmethod
+    def at_work(cls, session: Session, organization_id: int, *member_ids: int, lock: bool) -> dict[int, Member]:
+        """Live members of one organization with the organization itself, in one statement; locked, as by `locked`.
+
+        PostgreSQL waits for the organization first; the members are locked too, because of a locked row it reads what
+        is true after the wait.
+        """
+        query = select(Member).join(Member.organization)
+        query = query.options(
+            contains_eager(Member.organization), joinedload(Member.account), joinedload(Member.invited)
+        )
+        query = query.where(cls.id == organization_id, cls.deleted_at.is_(None))
+        query = query.where(Member.id.in_(member_ids), *Member.LIVE).execution_options(populate_existing=True)
+        if lock:
+            query = query.with_for_update(of=[cls, Member], key_share=True)
+        found = {member.id: member for member in session.scalars(query)}
+        for member in found.values():
+            if member.account_id is not None and member.account is None:  # joined while the lock was waited for
+                session.refresh(member, ["account"])
+        return found
+
     def member(self, member_id: int) -> Member:
         """The live member with this id, loaded afresh.
 
@@ -763,10 +793,7 @@ class Organization(Base):
         """
         query = select(Member).where(Member.organization_id == self.id, Member.id == member_id, *Member.LIVE)
         query = query.options(joinedload(Member.account)).execution_options(populate_existing=True)
-        found = session_of(self).scalars(query).one_or_none()
-        if found is None:
-            raise Missing(_l("This person is not in the list any more."))
-        return found
+        return Member.found(session_of(self).scalars(query).one_or_none())
 
     def member_of(self, account: Account) -> Member:
         """The confirmed, live member that an account is here.
@@ -810,7 +837,9 @@ class Organization(Base):
     @property
     def leaders(self) -> list[Member]:
         """Administrator and, where there is one, co-administrator: whom to ask."""
-        return [held for role in (ADMINISTRATOR, CO_ADMINISTRATOR) if (held := self.holder_of(role)) is not None]
+        query = select(Member).where(Member.organization_id == self.id, Member.role != MEMBER, *Member.LIVE)
+        in_order = query.options(joinedload(Member.account)).order_by(Member.role)  # the administrator's word is first
+        return list(session_of(self).scalars(in_order))
 
     def edit(self, profile: dict[str, str], by: Actor, now: datetime) -> None:
         """Change the profile; a new time zone moves the instants of its licenses in the same transaction."""
@@ -979,6 +1008,10 @@ class Member(Base):
     organization: Mapped[Organization] = relationship()
     account: Mapped[Account | None] = relationship()
     inviter: Mapped[Member | None] = relationship(remote_side=[id])
+    # Whoever has the invited address now: not yet the member's account, and perhaps never.
+    invited: Mapped[Account | None] = relationship(
+        primaryjoin=lambda: foreign(Member.email_key) == Account.email_key, viewonly=True
+    )
 
     LIVE = (ended_at.is_(None),)
 
@@ -1011,6 +1044,16 @@ class Member(Base):
             "ended_reason IN ('withdrawn', 'declined', 'removed', 'left', 'organization deleted')", name="ended_reason"
         ),
     )  # fmt: skip
+
+    @staticmethod
+    def found(member: Member | None) -> Member:
+        """The member who was looked for.
+
+        :raise Missing: when there is none.
+        """
+        if member is None:
+            raise Missing(_l("This person is not in the list any more."))
+        return member
 
     @property
     def state(self) -> str:

@@ -8,7 +8,6 @@ from urllib.parse import urlencode
 
 from flask import Blueprint, Response, flash, make_response, redirect, render_template, request
 from flask_babel import gettext as _
-from flask_babel import ngettext
 
 from core.dates import now
 from core.db import db
@@ -119,7 +118,7 @@ def move(license_id: int, member_id: int) -> Response:
 
 def change(license_id: int, member_id: int, act: Callable[[Desk, License, Member], Callable[..., str]]) -> Response:
     """Do one thing to one box and answer the licenses of that product, fresh, also when a rule refuses."""
-    desk, view = admin_desk(), view_of(request.form)
+    desk, view = admin_desk(member_id), view_of(request.form)
     license = desk.license(license_id)
     organization_id, product_id = desk.organization.id, license.product_id
     back = address(view) + f"#license-{license_id}"

@@ -73,7 +73,7 @@ def _pasted(desk: Desk, context: dict[str, Any], status: int) -> Response:
 @bp.post("/<int:member_id>/disable")
 def disable(member_id: int) -> Response:
     """Stop a participation; what it held is free at once."""
-    desk = admin_desk()
+    desk = admin_desk(member_id)
     member = desk.member(member_id)
     before = member.state
     freed = member.disable(desk.actor, desk.me, now())
@@ -85,7 +85,7 @@ def disable(member_id: int) -> Response:
 @bp.post("/<int:member_id>/enable")
 def enable(member_id: int) -> Response:
     """Readmit somebody; what he had is offered, not given."""
-    desk = admin_desk()
+    desk = admin_desk(member_id)
     member = desk.member(member_id)
     before = member.state
     member.enable(desk.actor, now())
@@ -103,7 +103,7 @@ def enable(member_id: int) -> Response:
 @bp.post("/<int:member_id>/restore")
 def restore(member_id: int) -> Response:
     """Give back what still fits of what somebody had before."""
-    desk = admin_desk()
+    desk = admin_desk(member_id)
     member = desk.member(member_id)
     back, rest = member.restore(desk.actor, now())
     said = ngettext("%(num)s permission is back.", "%(num)s permissions are back.", len(back))
@@ -119,7 +119,7 @@ def _not_back(permission: Permission, why: Any) -> str:
 def resend(member_id: int) -> Response:
     """Invite again by a new link; the old one is dead."""
     pasted.count_one(member_id)
-    desk = admin_desk()
+    desk = admin_desk(member_id)
     member = desk.member(member_id)
     member.resend(desk.actor, desk.me, now())
     mail.invitation(member, now())
@@ -130,7 +130,7 @@ def resend(member_id: int) -> Response:
 @bp.post("/<int:member_id>/link")
 def link(member_id: int) -> Response:
     """The link of an invitation, to hand over by another way than mail."""
-    desk = admin_desk()
+    desk = admin_desk(member_id)
     member = desk.member(member_id)
     nonce = member.hand_out_link(desk.actor, now())
     db.session.commit()
@@ -146,7 +146,7 @@ def link(member_id: int) -> Response:
 @bp.get("/<int:member_id>/co-admin")
 def co_admin(member_id: int) -> str:
     """Ask, naming whom it replaces."""
-    desk = admin_desk()
+    desk = admin_desk(member_id)
     member, former = desk.member(member_id), desk.organization.holder_of(CO_ADMINISTRATOR)
     title = _("Make %(name)s co-administrator?", name=member.shown_name)
     if former is None:
@@ -161,7 +161,7 @@ def co_admin(member_id: int) -> str:
 @bp.post("/<int:member_id>/co-admin")
 def co_admin_submit(member_id: int) -> Response:
     """Appoint the one co-administrator in place of whom the form named; two rows change."""
-    desk = admin_desk()
+    desk = admin_desk(member_id)
     member = desk.member(member_id)
     before = member.role
     former = member.make_co_administrator(_replaced(), desk.actor, desk.me, now())
@@ -185,7 +185,7 @@ def _replaced() -> int | None:
 @bp.get("/<int:member_id>/member")
 def member(member_id: int) -> str:
     """Ask before the co-administrator's role is taken back."""
-    desk = admin_desk()
+    desk = admin_desk(member_id)
     found = desk.member(member_id)
     title = _("Is %(name)s no longer co-administrator?", name=found.shown_name)
     return roster_page.question("users/member.html", member=found, title=title, is_me=found.id == desk.me.id)
@@ -194,7 +194,7 @@ def member(member_id: int) -> str:
 @bp.post("/<int:member_id>/member")
 def member_submit(member_id: int) -> Response:
     """Take the co-administrator's role back; whoever gives up his own leaves Admin Space."""
-    desk = admin_desk()
+    desk = admin_desk(member_id)
     found = desk.member(member_id)
     before = found.role
     found.make_member(desk.actor, now())
@@ -210,7 +210,7 @@ def member_submit(member_id: int) -> Response:
 @bp.get("/<int:member_id>/remove")
 def remove(member_id: int) -> str:
     """Ask before a participation ends."""
-    desk = admin_desk()
+    desk = admin_desk(member_id)
     found = desk.member(member_id)
     title = _("Remove %(name)s?", name=found.shown_name)
     return roster_page.question("users/remove.html", member=found, title=title, freed=_taken_back(found))
@@ -219,7 +219,7 @@ def remove(member_id: int) -> str:
 @bp.post("/<int:member_id>/remove")
 def remove_submit(member_id: int) -> Response:
     """End a participation; what it held is free at once."""
-    desk = admin_desk()
+    desk = admin_desk(member_id)
     found = desk.member(member_id)
     freed = found.remove(desk.actor, desk.me, now())
     mail.removed(found)
@@ -229,7 +229,7 @@ def remove_submit(member_id: int) -> Response:
 @bp.get("/<int:member_id>/withdraw")
 def withdraw(member_id: int) -> str:
     """Ask before an invitation is taken back."""
-    found = admin_desk().member(member_id)
+    found = admin_desk(member_id).member(member_id)
     title = _("Withdraw the invitation of %(email)s?", email=found.email)
     return roster_page.question("users/withdraw.html", member=found, title=title)
 
@@ -237,7 +237,7 @@ def withdraw(member_id: int) -> str:
 @bp.post("/<int:member_id>/withdraw")
 def withdraw_submit(member_id: int) -> Response:
     """Take an invitation back; its link is dead."""
-    desk = admin_desk()
+    desk = admin_desk(member_id)
     found = desk.member(member_id)
     found.withdraw(desk.actor, now())
     return _changed(desk, found, _("The invitation of %(email)s is withdrawn.", email=found.email))

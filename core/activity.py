@@ -16,6 +16,7 @@ from sqlalchemy import (
     JSON,
     BigInteger,
     Index,
+    Insert,
     Integer,
     LargeBinary,
     Row,
@@ -27,7 +28,9 @@ from sqlalchemy import (
     select,
     text,
 )
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy.sql.functions import FunctionElement
 
 from core.db import Base, Instant
 
@@ -97,30 +100,55 @@ def record(
     stream = PORTAL if organization_id is None else str(organization_id)
     if organization_id is None and session.get_bind().dialect.name == "postgresql":
         session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": PORTAL_LOCK})
-    last = session.execute(last_entry(stream)).first()
-    number, previous = (last.number + 1, last.hash) if last else (1, START)
     entry = {
-        "stream": stream, "number": number, "at": at, "actor_kind": by.kind, "actor_id": by.id, "action": action,
+        "stream": stream, "at": at, "actor_kind": by.kind, "actor_id": by.id, "action": action,
         "target_kind": target.__tablename__, "target_id": target.id, "before": before, "after": after,
         "address": by.address,
     }  # fmt: skip
-    session.execute(insert(Activity).values(previous_hash=previous, hash=chained(previous, entry), **entry))
+    session.execute(_appending(entry))
 
 
-def last_entry(stream: str) -> Select[int, bytes]:
-    """Number and hash of a stream's newest entry."""
-    return (
-        select(Activity.number, Activity.hash)
-        .where(Activity.stream == stream)
-        .order_by(Activity.number.desc())
-        .limit(1)
-    )
+def _appending(entry: dict[str, Any]) -> Insert:
+    """One statement that numbers and chains an entry behind the newest of its stream, so that nothing is read first."""
+    newest = select(Activity.number, Activity.hash).where(Activity.stream == entry["stream"])
+    newest = newest.order_by(Activity.number.desc()).limit(1)
+    previous = func.coalesce(newest.with_only_columns(Activity.hash).scalar_subquery(), START)
+    number = func.coalesce(newest.with_only_columns(Activity.number).scalar_subquery(), 0) + 1
+    # The text is the one of `text_of`, but for the number, which only the database knows.
+    front, mark, back = text_of({**entry, "number": 0}).rpartition(NUMBER % 0)
+    digest = Chained(previous, (front + mark[:-1]).encode(), number, back.encode())
+    return insert(Activity).values(number=number, previous_hash=previous, hash=digest, **entry)
+
+
+NUMBER = '"number": %d'  # as it stands in the text of an entry; what follows it are words of ours
+
+
+class Chained(FunctionElement[bytes]):
+    """SHA-256 over bytes, bytes, a number in digits, and bytes; SQLite learns it from `core.db`."""
+
+    type = LargeBinary()
+    inherit_cache = True
+
+
+@compiles(Chained, "sqlite")
+def _in_sqlite(element: Chained, compiler: Any, **how: Any) -> str:
+    return f"chain({', '.join(compiler.process(each, **how) for each in element.clauses)})"
+
+
+@compiles(Chained, "postgresql")
+def _in_postgresql(element: Chained, compiler: Any, **how: Any) -> str:
+    previous, front, number, back = (compiler.process(each, **how) for each in element.clauses)
+    return f"sha256({previous} || {front} || convert_to(({number})::text, 'UTF8') || {back})"
 
 
 def chained(previous: bytes, entry: dict[str, Any]) -> bytes:
     """The hash of an entry behind the one before it; `at` counts in whole microseconds of UTC."""
-    plain = {**entry, "at": int(entry["at"].timestamp() * 1_000_000)}
-    return hashlib.sha256(previous + json.dumps(plain, sort_keys=True).encode()).digest()
+    return hashlib.sha256(previous + text_of(entry).encode()).digest()
+
+
+def text_of(entry: dict[str, Any]) -> str:
+    """An entry as its hash covers it: its fields by name, `at` in microseconds."""
+    return json.dumps({**entry, "at": int(entry["at"].timestamp() * 1_000_000)}, sort_keys=True)
 
 
 def entries(*streams: str) -> Select[Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -200,6 +201,7 @@ def prepare(engine: Engine) -> None:
     @event.listens_for(engine, "connect")
     def connected(connection: GatedConnection, _record: Any) -> None:
         connection.gate = gate
+        connection.create_function("chain", 4, _chained, deterministic=True)
         for pragma in PRAGMAS:
             connection.execute(f"PRAGMA {pragma}")
 
@@ -215,6 +217,11 @@ def prepare(engine: Engine) -> None:
     def about_to_write(connection: Connection, _cursor: Any, statement: str, *_rest: Any) -> None:
         if raw(connection).late and statement.lstrip()[:6].upper() in {"INSERT", "UPDATE", "DELETE"}:
             raw(connection).begin_writing()
+
+
+def _chained(previous: bytes, front: bytes, number: int, back: bytes) -> bytes:
+    """What PostgreSQL computes by itself for the chain of Activity."""
+    return hashlib.sha256(previous + front + str(number).encode() + back).digest()
 
 
 def raw(connection: Connection) -> GatedConnection:

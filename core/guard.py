@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ from flask_login import current_user
 from core.activity import Actor
 from core.db import SAFE_METHODS, db
 from core.errors import Missing, NotAllowed
+from core.pages.words import listed
 from core.people import actor, me
 from models import ENABLED, License, Member, Organization
 
@@ -69,42 +71,44 @@ class Desk:
     organization: Organization
     me: Member
     actor: Actor
+    at_hand: Mapping[int, Member]  # who was loaded with him
 
     def member(self, member_id: int) -> Member:
         """The live member of this organization, 404 for every other id."""
-        return self.organization.member(member_id)
+        return self.at_hand.get(member_id) or self.organization.member(member_id)
 
     def license(self, license_id: int) -> License:
         """The license of this organization, 404 for every other id."""
         return self.organization.license(license_id)
 
 
-def admin_desk() -> Desk:
+def admin_desk(*member_ids: int) -> Desk:
     """The desk of the signed-in person in Admin Space; on an unsafe method his organization is locked first.
+
+    Members whom the request is about are loaded with his own row, in the same statement.
 
     :raise Missing: without an organization.
     :raise NotAllowed: when the role or the state does not allow it, saying whom to ask.
     """
-    desk = own_desk()
+    desk = own_desk(*member_ids)
     if desk.me.state != ENABLED or not desk.me.may_administer:
         raise NotAllowed(ask_for(desk.organization))
     return desk
 
 
-def own_desk() -> Desk:
+def own_desk(*member_ids: int) -> Desk:
     """The signed-in person's own organization and row, whatever the role; locked on an unsafe method.
 
     :raise Missing: without an organization.
     """
-    organization_id, member_id = me().organization_id, me().member_id
-    if organization_id is None or member_id is None:
+    organization_id, my_id = me().organization_id, me().member_id
+    if organization_id is None or my_id is None:
         raise Missing(_("You do not belong to an organization."))
-    if request.method in SAFE_METHODS:
-        organization = db.session.get_one(Organization, organization_id)
-    else:
-        organization = Organization.locked(db.session, organization_id)
-    # Loaded after the lock: what the person's row said before it may have changed.
-    return Desk(organization, organization.member(member_id), actor())
+    is_changing = request.method not in SAFE_METHODS
+    # Loaded under the lock: what the person's row said before it may have changed.
+    found = Organization.at_work(db.session, organization_id, my_id, *member_ids, lock=is_changing)
+    mine = Member.found(found.get(my_id))
+    return Desk(mine.organization, mine, actor(), found)
 
 
 def operator_only() -> Actor:
@@ -116,5 +120,5 @@ def operator_only() -> Actor:
 
 def ask_for(organization: Organization) -> str:
     """The sentence that says who can do it."""
-    names = _(" or ").join(leader.shown_name for leader in organization.leaders)
+    names = listed([leader.shown_name for leader in organization.leaders])
     return str(_("%(names)s can do this.", names=names))
