@@ -1,4 +1,4 @@
-.PHONY: demo run test drills screenshots measure lint assets
+.PHONY: demo run test drills screenshots measure lint assets translations .messages
 .DEFAULT_GOAL := demo
 
 demo run:
@@ -26,6 +26,18 @@ lint: .venv-tests
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy
+	@$(MAKE) --silent .messages
+	@.venv/bin/pybabel -q update $(CATALOGS) --check || { echo "Texts have changed: make translations" >&2; exit 1; }
+
+# Every text of the sources into the catalogs, which are then to be translated: docs/translating.md.
+CATALOGS = -i translations/messages.pot -d translations --no-wrap --no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date
+
+translations: .venv-tests .messages
+	@.venv/bin/pybabel update $(CATALOGS)
+
+.messages:
+	@.venv/bin/pybabel -q extract -F pyproject.toml -k "_l lazy_gettext lazy_ngettext:1,2" --add-location=file --no-wrap \
+		--project=portal --copyright-holder="" --msgid-bugs-address="" -o translations/messages.pot app.py models.py blueprints core templates
 
 # The style sheet and scripts that pages load; the result is committed, so that running needs no Node.
 assets: .venv-tests node_modules/.package-lock.json

@@ -7,7 +7,6 @@ from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
-from flask_babel import ngettext
 
 from core.dates import now
 from core.db import db
@@ -15,6 +14,7 @@ from core.errors import BadInput
 from core.forms import countries
 from core.forms.organization_forms import FIELDS, checked, typed, zone_choices
 from core.guard import Desk, admin_desk
+from core.pages.words import ngettext
 
 bp = Blueprint("organization_profile", __name__, url_prefix="/admin/settings")
 

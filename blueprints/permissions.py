@@ -18,6 +18,7 @@ from core.lists.sheet import Sheet, View
 from core.lists.sheet_words import Offer, facts_of, given, present, taken
 from core.pages.answers import answer, refusal
 from core.pages.htmx import htmx, vary
+from core.pages.words import ngettext
 from core.refusals import HasAnother
 from models import License, Member, line
 

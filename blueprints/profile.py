@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, abort, current_app, flash, request
 from flask_babel import gettext as _
-from flask_babel import ngettext
+from flask_babel import refresh
 from sqlalchemy import func, select
 
 from core import accounts, addresses, limits, mail, passwords
@@ -12,14 +12,14 @@ from core.dates import now, zones
 from core.db import db
 from core.errors import BadInput, RuleBroken
 from core.forms.account_forms import led_to, shown, typed
-from core.pages.languages import LANGUAGES
+from core.pages.languages import LANGUAGES, name
+from core.pages.words import ngettext
 from core.people import IDLE_AGE, LONGEST_AGE, actor, me
 from models import Account, SignIn, checked_email
 
 bp = Blueprint("profile", __name__, url_prefix="/profile")
 
 CONTACT = ("title", "name", "company", "address", "phone", "locale", "zone")
-NAMES_OF_LANGUAGES = {"en": "English"}
 
 
 @bp.get("")
@@ -34,10 +34,12 @@ def contact_submit() -> Response:
     try:
         if typed("locale") not in {"", *LANGUAGES}:
             raise BadInput(_("There is no such language."), field="locale")
-        own_account().edit({name: typed(name) for name in CONTACT}, actor(), now())
+        own_account().edit({each: typed(each) for each in CONTACT}, actor(), now())
     except RuleBroken as refused:
         return profile(refused, "contact")
     db.session.commit()
+    me().locale = typed("locale")
+    refresh()  # what is said about it is said in the new language
     flash(_("Contact information saved."))
     return led_to("/profile")
 
@@ -90,7 +92,7 @@ def profile(refused: RuleBroken | None = None, form: str = "") -> Response:
     if refused is not None:
         db.session.rollback()
     account = db.session.get_one(Account, me().id)
-    kept = {name: getattr(account, name) or "" for name in CONTACT}
+    kept = {each: getattr(account, each) or "" for each in CONTACT}
     return shown(
         "profile/page.html",
         refused,
@@ -98,7 +100,7 @@ def profile(refused: RuleBroken | None = None, form: str = "") -> Response:
         contact=request.form if form == "contact" else kept,
         sent=form,
         zones=zones(),
-        languages=[("", _("As the browser asks")), *((key, NAMES_OF_LANGUAGES[key]) for key in LANGUAGES)],
+        languages=[("", _("As the browser asks")), *((key, name(key)) for key in LANGUAGES)],
         others=others(),
     )
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from flask import current_app
+from flask_babel import get_locale
 from flask_babel import gettext as _
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -42,7 +43,7 @@ def invitation(member: Member, now: datetime | None = None, *, to_stranger: bool
     session = session_of(member)
     invited = None if to_stranger else Account.by_email(session, member.email)
     inviter = session.get(Member, member.invited_by) if member.invited_by else None
-    language = locale_of(invited or (inviter.account if inviter else None))
+    language = locale_of(invited, inviter.account if inviter else None)
     session.flush()
     return outbox.put(
         session, INVITATION, member.email, language, now or dates.now(), member_id=member.id,
@@ -198,10 +199,10 @@ def state_words(state: str, reason: str | None, tries: int) -> str:
     )
 
 
-def locale_of(account: Account | None) -> str:
-    """The language of the letters to an account."""
-    known = account is not None and account.locale in LANGUAGES
-    return str(account.locale) if account is not None and known else LANGUAGES[0]
+def locale_of(*accounts: Account | None) -> str:
+    """The language of a letter: that of the first account which has one, else of the page that it comes from."""
+    chosen = (account.locale for account in accounts if account is not None)
+    return next((each for each in chosen if each in LANGUAGES), str(get_locale() or LANGUAGES[0]))
 
 
 # ── How ──────────────────────────────────────────────────────────────────────────────────────────────────────────────

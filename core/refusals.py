@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
-from flask_babel import format_date, lazy_ngettext
+from flask_babel import format_date, format_decimal, lazy_ngettext
 from flask_babel import lazy_gettext as _l
 
 from core.errors import BadInput, NotAllowed, RuleBroken
@@ -20,7 +20,14 @@ class LazyDay:
         self.day = day
 
     def __str__(self) -> str:
-        return str(format_date(self.day, "d MMM yyyy"))
+        return str(format_date(self.day))
+
+
+class Grouped(int):
+    """A number that writes itself as the reader's language groups it: 10,000."""
+
+    def __str__(self) -> str:
+        return str(format_decimal(int(self)))
 
 
 class KeyUnknown(BadInput):
@@ -99,8 +106,8 @@ class NoSeat(RuleBroken):
                 "%(given)s of %(num)s seat is given away – take it back or add a key. It was taken by %(name)s.",
                 "%(given)s of %(num)s seats are given away – take one back or add a key. "
                 "The last was taken by %(name)s.",
-                seats,
-                given=given,
+                Grouped(seats),
+                given=Grouped(given),
                 name=last_name or _l("nobody"),
             )
         )

@@ -12,7 +12,7 @@ from core.forms import key_entry
 from core.forms.key_entry import Entered
 from core.lists.product_list import inside
 from core.pages.htmx import EARS
-from core.pages.words import day
+from core.pages.words import day, ngettext
 from models import License
 
 

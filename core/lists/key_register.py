@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from flask_babel import format_date, format_datetime
 from flask_babel import gettext as _
 from sqlalchemy import ColumnElement, and_, exists, func, or_, select
 from sqlalchemy.orm import joinedload
@@ -15,6 +14,8 @@ from core import keys
 from core.dates import now, today
 from core.db import db
 from core.lists.license_states import ends_in
+from core.pages.words import day as written_day
+from core.pages.words import short_day, time
 from core.people import me
 from models import ENDS_SOON_DAYS, Account, License, Organization, PermissionKey
 
@@ -58,7 +59,7 @@ def row(key: PermissionKey) -> dict[str, Any]:
         "items": [(each.seats, each.product.name, each.word) for each in key.licenses],
         "owner": key.owner_name,
         "is_personal": key.account_id is not None,
-        "redeemed": key.redeemed_at and format_date(key.redeemed_at, "d MMM yyyy"),
+        "redeemed": key.redeemed_at and written_day(key.redeemed_at),
         "issued": _issued(key, day),
         "note": key.note,
         "tone": tone,
@@ -87,14 +88,14 @@ def badge(key: PermissionKey, day: date) -> tuple[str, str, bool]:
 
 def _issued(key: PermissionKey, day: date) -> str:
     if today(key.issued_at, me().shown_zone) == day:
-        return str(_("Today, %(time)s", time=format_datetime(key.issued_at, "HH:mm")))
-    return str(format_date(key.issued_at, "d MMM yyyy"))
+        return str(_("Today, %(time)s", time=time(key.issued_at)))
+    return written_day(key.issued_at)
 
 
 def _revoked_line(key: PermissionKey) -> str:
     if key.revoked_at is None:
         return ""
-    day = format_date(key.revoked_at, "d MMM")
+    day = short_day(key.revoked_at)
     return f"{day}: {key.revoked_why}" if key.revoked_why else day
 
 

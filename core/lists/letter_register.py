@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from flask_babel import format_datetime, ngettext
 from flask_babel import gettext as _
 from sqlalchemy import ColumnElement, Select, func, select
 
@@ -16,6 +15,7 @@ from core.dates import now, today
 from core.db import db
 from core.mailing import outbox
 from core.mailing.outbox import DROPPED, FAILED, KEPT, SENT, WAITING, Outbox
+from core.pages.words import ngettext, short_day, time
 from core.people import me
 from models import Member, Organization
 
@@ -106,7 +106,7 @@ def badge(state: str) -> tuple[str, str, bool]:
 def moment(at: datetime) -> str:
     """A time of today, or the day and the time, in the reader's zone."""
     is_today = today(at, me().shown_zone) == today(now(), me().shown_zone)
-    return str(format_datetime(at, "H:mm" if is_today else "d MMM, H:mm"))
+    return time(at) if is_today else str(_("%(day)s, %(time)s", day=short_day(at), time=time(at)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from flask_babel import gettext as _
-from flask_babel import ngettext
 
 from core.dates import today
-from core.pages.words import day
+from core.pages.words import day, ngettext
 from models import ENDS_SOON_DAYS, License
 
 ENDING, AHEAD, ACTIVE, EXPIRED, REVOKED = range(5)  # in the order of need

@@ -8,13 +8,13 @@ from datetime import date, datetime
 from typing import Any
 
 from flask import get_template_attribute
-from flask_babel import format_date
 from flask_babel import gettext as _
 from markupsafe import Markup, escape
 
 from core.dates import today
 from core.mailing.outbox import DROPPED, FAILED, KEPT, SENT, WAITING
-from core.pages.words import address, ngettext, number
+from core.pages.words import address, ngettext, number, short_day
+from core.pages.words import day as written_day
 from core.people import initials
 from models import (
     ADMINISTRATOR,
@@ -79,7 +79,7 @@ class Words:
         """A day as short as it is clear; a page of fifty rows has few different ones."""
         day = today(moment, self.zone)
         if day not in self._days:
-            self._days[day] = str(format_date(day, "d MMM" if day.year == self.today.year else "d MMM yyyy"))
+            self._days[day] = short_day(day) if day.year == self.today.year else written_day(day)
         return self._days[day]
 
     def acts(self, kind: str, member_id: int, name: str) -> Markup:

@@ -68,11 +68,10 @@ def facts_of(line: Line) -> str:
 
 def count_of(line: Line) -> str:
     """How many seats are given away, or reserved."""
+    n, seats = number(line.given), line.seats
     if line.type.is_floating:
-        one, many = "%(given)s of %(num)s seat reserved", "%(given)s of %(num)s seats reserved"
-    else:
-        one, many = "%(given)s of %(num)s seat given away", "%(given)s of %(num)s seats given away"
-    return str(ngettext(one, many, line.seats, given=number(line.given)))
+        return ngettext("%(given)s of %(num)s seat reserved", "%(given)s of %(num)s seats reserved", seats, given=n)
+    return ngettext("%(given)s of %(num)s seat given away", "%(given)s of %(num)s seats given away", seats, given=n)
 
 
 def given(line: Line, name: str) -> str:

@@ -8,6 +8,7 @@ from flask import Flask, request
 from flask_babel import get_locale
 from flask_babel import gettext as _
 
+from core.pages.languages import ENGLISH, tag
 from core.settings import Settings
 
 Entry = tuple[str, str, str, int]
@@ -22,7 +23,7 @@ def init_app(app: Flask, settings: Settings) -> None:
         title, entries = room(request.path)
         return {
             "portal_name": settings.portal_name,
-            "lang": str(get_locale() or "en"),
+            "lang": tag(str(get_locale() or ENGLISH)),
             "nav_title": title,
             "nav": entries,
             "nav_current": current(entries, request.path),

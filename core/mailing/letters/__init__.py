@@ -19,6 +19,7 @@ from core import addresses, mail
 from core.mailing.letters import accounts, licenses, members
 from core.mailing.letters.parts import Content, NotNeeded, Writing
 from core.mailing.outbox import Outbox
+from core.pages.languages import tag
 from core.settings import Settings
 
 WIDTH = 76
@@ -75,7 +76,7 @@ def render(
         context = {
             "letter": content,
             "portal_name": settings.portal_name,
-            "lang": row.locale,
+            "lang": tag(row.locale),
             "wrapped": partial(wrapped, width=width),
         }
         return Letter(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from flask_babel import format_date
 from flask_babel import gettext as _
 
 from core.mailing.letters.parts import Content, Writing, plain
+from core.pages.words import day, number
 from models import License, PermissionKey
 
 
@@ -32,12 +32,16 @@ def license_changed(w: Writing) -> Content:
     license = w.session.get(License, w.row.args.get("license"))
     if license is None:
         return _about_key(w, _("A license has changed"), "")
-    end = format_date(license.end_on, "d MMM yyyy") if license.end_on else _("No end date")
+    end = day(license.end_on) if license.end_on else _("No end date")
     over = license.over_assigned
     text = [_("The vendor changed its expiration date or its seats.")]
     if over:
-        text.append(_("It is over-assigned by %(count)s: take permissions back or add a key.", count=over))
-    facts = [(_("Serial number"), license.serial), (_("Seats"), str(license.seats)), (_("Expiration date"), str(end))]
+        text.append(_("It is over-assigned by %(count)s: take permissions back or add a key.", count=number(over)))
+    facts = [
+        (_("Serial number"), license.serial),
+        (_("Seats"), number(license.seats)),
+        (_("Expiration date"), str(end)),
+    ]
     name = plain(license.product.name)
     heading = _("%(product)s %(type)s has changed", product=name, type=license.word)
     return Content(heading, text, facts, _("Products"), w.page(_products_path(w.key())))

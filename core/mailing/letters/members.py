@@ -6,7 +6,7 @@ from flask_babel import gettext as _
 
 from core import addresses
 from core.mailing.letters.parts import Content, Writing, name_of, names_of, plain
-from core.pages.words import moment
+from core.pages.words import moment, number
 from core.tokens import Purpose
 from models import CO_ADMINISTRATOR, INVITATION_AGE, PENDING, Member, Organization, invitation_expired
 
@@ -157,7 +157,7 @@ def _where(w: Writing, member: Member) -> str:
 
 
 def _whom_to_ask(w: Writing) -> str:
-    names = names_of(w.organization(w.member()).leaders, _("or"))
+    names = names_of(w.organization(w.member()).leaders)
     return str(_("%(names)s can say more and change it.", names=names))
 
 
@@ -165,4 +165,4 @@ def products_of(organization: Organization, w: Writing) -> str:
     """The products that an organization has licenses of now, not all of them when there are many."""
     live = {plain(each.product.name): None for each in organization.licenses if each.is_live(w.now)}
     shown, more = list(live)[:MOST_PRODUCTS], len(live) - MOST_PRODUCTS
-    return ", ".join([*shown, _("%(count)s more", count=more)] if more > 0 else shown)
+    return ", ".join([*shown, _("%(count)s more", count=number(more))] if more > 0 else shown)

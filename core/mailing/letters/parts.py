@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from core import dates, tokens
 from core.mailing.outbox import Outbox
+from core.pages.words import listed
 from core.settings import Settings
 from core.tokens import Purpose
 from models import Account, Member, Organization, PermissionKey
@@ -110,6 +111,6 @@ def name_of(member: Member) -> str:
     return plain(known.name) if known is not None else member.email
 
 
-def names_of(members: Sequence[Member], word: str) -> str:
-    """“Anna Brenner or Tom Achterberg”, with the word between."""
-    return f" {word} ".join(name_of(each) for each in members)
+def names_of(members: Sequence[Member]) -> str:
+    """“Anna Brenner or Tom Achterberg”."""
+    return listed([name_of(each) for each in members])
