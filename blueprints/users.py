@@ -61,7 +61,8 @@ def invite() -> Response:
 def _pasted(desk: Desk, context: dict[str, Any], status: int) -> Response:
     """The form with its results: for htmx the card, after which the list looks again; else a redirect or a page."""
     if htmx.wants_fragment:
-        return fire(vary(make_response(render_template("users/_invite.html", **context), status)), "roster")
+        response = fire(vary(make_response(render_template("users/_invite.html", **context), status)), "roster")
+        return say(response, context["results"].heading, unseen=True) if context["results"] else response
     if status < 400 and pasted.remember(context):
         return vary(make_response(redirect(roster_page.HOME, 303)))
     return make_response(roster_page.page(desk, Wanted(), **context), status)
