@@ -141,7 +141,7 @@ def test_without_an_organization_the_next_step_is_said(client_for: ClientFor, ca
 
 def test_an_invitation_that_waits_is_said_without_its_link(client_for: ClientFor, app: Flask, cast: Cast) -> None:
     page = client_for("dave").get(HOME)
-    assert "Kestrel Works has invited you. Open the link in the letter to dave@example.com" in text_of(page)
+    assert "Kestrel Works has invited you. Open the link in the mail to dave@example.com" in text_of(page)
     assert "/invitations/" not in page.text
 
     def age() -> None:
