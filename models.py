@@ -40,6 +40,7 @@ from sqlalchemy.orm import (
     relationship,
 )
 from sqlalchemy.orm.attributes import set_committed_value
+from sqlalchemy.orm.util import identity_key
 
 from core import addresses, keys
 from core.activity import Actor, record
@@ -834,6 +835,13 @@ class Organization(Base):
         query = select(Member).where(Member.organization_id == self.id, Member.role == role, *Member.LIVE)
         return session_of(self).scalars(query.options(joinedload(Member.account))).one_or_none()
 
+    def co_administrator(self, expected: int | None) -> Member | None:
+        """The co-administrator; not looked for when he is who was expected and at hand, for there is only one."""
+        at_hand = session_of(self).identity_map.get(identity_key(Member, expected)) if expected else None
+        if at_hand is not None and at_hand.organization_id == self.id and at_hand.role == CO_ADMINISTRATOR:
+            return at_hand
+        return self.holder_of(CO_ADMINISTRATOR)
+
     @property
     def leaders(self) -> list[Member]:
         """Administrator and, where there is one, co-administrator: whom to ask."""
@@ -1127,8 +1135,8 @@ class Member(Base):
         self.account, self.account_id, self.confirmed_at, self.nonce = account, account.id, now, None
         record(session_of(self), self.organization_id, by, "member.confirm", self, now)
 
-    def disable(self, by: Actor, me: Member, now: datetime) -> list[Permission]:
-        """Stop his participation; role dropped, permissions suspended and their seats free. Returns what was freed.
+    def disable(self, by: Actor, me: Member, now: datetime) -> list[int]:
+        """Stop his participation; role dropped, permissions suspended. Returns the licenses with a seat free again.
 
         :raise RuleBroken: on oneself and on the administrator.
         """
@@ -1136,23 +1144,20 @@ class Member(Base):
         self._must_be_confirmed()
         if self.state == DISABLED:
             return []
-        before, freed = self.role, self._active_permissions()
+        before, freed = self.role, self._suspend_permissions(now)
         self.role, self.disabled_at = MEMBER, now
-        for permission in freed:
-            permission.suspend(now)
         record(
             session_of(self), self.organization_id, by, "member.disable", self, now,
-            before={"role": before}, after={"suspended": [each.license_id for each in freed]},
+            before={"role": before}, after={"suspended": freed},
         )  # fmt: skip
         return freed
 
-    def enable(self, by: Actor, now: datetime) -> list[Permission]:
-        """Readmit him as a member; nothing is ticked. Returns the permissions that can be offered again."""
+    def enable(self, by: Actor, now: datetime) -> None:
+        """Readmit him as a member; nothing is ticked, what he had is `suspended`."""
         self._must_be_confirmed()
         if self.state == DISABLED:
             self.disabled_at = None
             record(session_of(self), self.organization_id, by, "member.enable", self, now)
-        return self.suspended
 
     @property
     def suspended(self) -> list[Permission]:
@@ -1163,18 +1168,26 @@ class Member(Base):
         """Give back what still fits; returns what came back, and what did not with the reason."""
         if self.state != ENABLED:
             raise RuleBroken(_l("Only an enabled user can have permissions."))
-        back: list[Permission] = []
-        rest: list[tuple[Permission, Any]] = []
-        for permission in self.suspended:
+        held, fits, rest = self.permissions, [], []
+        active = {each.license.product_id: each for each in held if each.suspended_at is None}
+        for permission in (each for each in held if each.suspended_at is not None):
             try:
-                permission.license.give(self, by, now)
-                back.append(permission)
+                permission.license.check_restorable(self, active.get(permission.license.product_id), now)
             except RuleBroken as refused:
                 rest.append((permission, refused.message))
-        return back, rest
+            else:
+                fits.append(permission)
+                active[permission.license.product_id] = permission
+        for permission in fits:
+            permission.suspended_at, permission.given_by, permission.given_at = None, by.id, now
+        License.count_all(session_of(self), [each.license_id for each in fits], +1)
+        if fits:
+            restored = {"licenses": [each.license_id for each in fits]}
+            record(session_of(self), self.organization_id, by, "member.restore", self, now, after=restored)
+        return fits, rest
 
-    def remove(self, by: Actor, me: Member, now: datetime) -> list[Permission]:
-        """End his participation; permissions deleted, seats free. Returns the permissions he had.
+    def remove(self, by: Actor, me: Member, now: datetime) -> list[int]:
+        """End his participation; permissions deleted. Returns the licenses that have a seat free again.
 
         :raise RuleBroken: on oneself, on the administrator, and while he is pending.
         """
@@ -1184,15 +1197,14 @@ class Member(Base):
         self._end("removed", by, "member.remove", now)
         return freed
 
-    def leave(self, by: Actor, now: datetime) -> list[Permission]:
-        """End one's own participation.
+    def leave(self, by: Actor, now: datetime) -> None:
+        """End one's own participation; permissions are deleted.
 
         :raise RuleBroken: for the administrator, who has to hand over first.
         """
         self.check_may_leave()
-        freed = self._delete_permissions()
+        self._delete_permissions()
         self._end("left", by, "member.leave", now)
-        return freed
 
     def check_may_leave(self) -> None:
         """Say why one cannot leave.
@@ -1217,7 +1229,7 @@ class Member(Base):
         )
         if self.state != ENABLED:
             raise RuleBroken(_l("Only an enabled user can be co-administrator."))
-        session, former = session_of(self), self.organization.holder_of(CO_ADMINISTRATOR)
+        session, former = session_of(self), self.organization.co_administrator(replaces)
         if (former.id if former else None) != replaces:
             raise CoAdministratorChanged(former.shown_name if former else None)
         if former is not None:
@@ -1241,15 +1253,16 @@ class Member(Base):
         self.role, self.ended_at, self.ended_reason, self.nonce = MEMBER, now, reason, None
         record(session_of(self), self.organization_id, by, action, self, now, before={"role": before})
 
-    def _active_permissions(self) -> list[Permission]:
-        return [each for each in self.permissions if each.suspended_at is None]
+    def _suspend_permissions(self, now: datetime) -> list[int]:
+        mine = (Permission.member_id == self.id, Permission.suspended_at.is_(None))
+        suspending = update(Permission).where(*mine).values(suspended_at=now).returning(Permission.license_id)
+        return License.count_all(session_of(self), sorted(session_of(self).scalars(suspending)), -1)
 
-    def _delete_permissions(self) -> list[Permission]:
-        freed = self._active_permissions()
-        for permission in freed:
-            permission.license.free_one()
-        session_of(self).execute(delete(Permission).where(Permission.member_id == self.id))
-        return freed
+    def _delete_permissions(self) -> list[int]:
+        deleting = delete(Permission).where(Permission.member_id == self.id)
+        deleted = session_of(self).execute(deleting.returning(Permission.license_id, Permission.suspended_at))
+        freed = sorted(license_id for license_id, suspended_at in deleted if suspended_at is None)
+        return License.count_all(session_of(self), freed, -1)
 
     def _must_be_below(self, me: Member, on_self: Any, on_administrator: Any) -> None:
         if self.id == me.id:
@@ -1404,10 +1417,8 @@ class License(Base):
         kept = next((each for each in held if each.license_id == self.id), None)
         if kept is not None and kept.suspended_at is None:
             return kept
-        self._check_givable(member, now)
         other = next((each for each in held if each.license_id != self.id and each.suspended_at is None), None)
-        if other is not None:
-            raise HasAnother(member.shown_name, self.product.name, other.license.word, other)
+        self._check_givable(member, other, now)
         self._take_one()
         if kept is None:
             kept = Permission(license=self, member=member, given_by=by.id, given_at=now)
@@ -1443,6 +1454,21 @@ class License(Base):
         """One seat less is given away."""
         self._count(-1)
 
+    @classmethod
+    def count_all(cls, session: Session, license_ids: list[int], step: int) -> list[int]:
+        """Count a seat of each of some licenses in one statement; returns them.
+
+        :raise RuleBroken: when one of them has no seat left, which who holds the organization's lock knows before.
+        """
+        if license_ids:
+            counting = update(cls).where(cls.id.in_(license_ids)).values(reserved=cls.reserved + step)
+            if step > 0:
+                counting = counting.where(cls.reserved < cls.seats)
+            session.flush()
+            if len(session.execute(counting.returning(cls.id)).all()) != len(license_ids):
+                raise RuleBroken(_l("Somebody took a seat meanwhile. Try again."))
+        return license_ids
+
     def _take_one(self) -> None:
         if not self._count(+1):
             raise NoSeat(self.reserved, self.seats, self._last_given_to())
@@ -1473,13 +1499,24 @@ class License(Base):
         query = query.where(Permission.member_id == member.id, License.product_id == self.product_id)
         return list(session_of(self).scalars(query).unique())
 
-    def _check_givable(self, member: Member, now: datetime) -> None:
+    def check_restorable(self, member: Member, other: Permission | None, now: datetime) -> None:
+        """Say why the member cannot get back what he had; `other` is his permission for the same product.
+
+        :raise RuleBroken: as `give`.
+        """
+        self._check_givable(member, other, now)
+        if not self.free:
+            raise NoSeat(self.reserved, self.seats, self._last_given_to())
+
+    def _check_givable(self, member: Member, other: Permission | None, now: datetime) -> None:
         if member.state != ENABLED:
             raise RuleBroken(_l("Only an enabled user can have permissions."))
         if self.key.revoked_at is not None:
             raise RuleBroken(_l("This license was withdrawn by the vendor."))
         if self.is_over(now):
             raise RuleBroken(_l("This license has expired."))
+        if other is not None:
+            raise HasAnother(member.shown_name, self.product.name, other.license.word, other)
 
 
 class Permission(Base):
@@ -1497,12 +1534,6 @@ class Permission(Base):
 
     license: Mapped[License] = relationship()
     member: Mapped[Member] = relationship()
-
-    def suspend(self, now: datetime) -> None:
-        """Remember it, but free its seat."""
-        if self.suspended_at is None:
-            self.suspended_at = now
-            self.license.free_one()
 
 
 def checked_seats(seats: int) -> int:

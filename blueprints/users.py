@@ -162,10 +162,11 @@ def co_admin(member_id: int) -> str:
 @bp.post("/<int:member_id>/co-admin")
 def co_admin_submit(member_id: int) -> Response:
     """Appoint the one co-administrator in place of whom the form named; two rows change."""
-    desk = admin_desk(member_id)
+    replaced = _replaced()
+    desk = admin_desk(member_id, *([replaced] if replaced else []))
     member = desk.member(member_id)
     before = member.role
-    former = member.make_co_administrator(_replaced(), desk.actor, desk.me, now())
+    former = member.make_co_administrator(replaced, desk.actor, desk.me, now())
     if before != member.role:
         mail.co_admin(member, former)
     said = _("%(name)s is co-administrator now.", name=member.shown_name)
@@ -255,7 +256,7 @@ def _changed(desk: Desk, member: Member, *said: str) -> Response:
     return fire(answer("users/_rows.html", to, said=" ".join(filter(None, said)), rows=rows), "counts")
 
 
-def _freed(freed: list[Permission]) -> str:
+def _freed(freed: list[int]) -> str:
     return str(ngettext("%(num)s seat is free again.", "%(num)s seats are free again.", len(freed))) if freed else ""
 
 
