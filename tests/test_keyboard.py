@@ -10,13 +10,15 @@ from flask import Flask
 from playwright.sync_api import Browser, expect
 from sqlalchemy.orm import Session
 
+from core.activity import COMMAND
+from core.dates import now
 from tests.browser import complaints, watched
 from tests.cast import PASSWORD, Cast
 from tests.clients import share
 from tests.invitation_page import NEW, link_of, new_row
 from tests.keyboard import Keyboard, Stop
 from tests.permission_pages import HOME as PERMISSIONS
-from tests.permission_pages import crowd
+from tests.permission_pages import crowd, edit, key_of
 from tests.users_page import USERS, ClientFor
 
 pytestmark = pytest.mark.on_sqlite
@@ -159,6 +161,16 @@ def test_a_row_unfolds_and_folds(alice: Keyboard, cast: Cast) -> None:
     expect(row).to_have_attribute("aria-expanded", "false")
 
 
+def test_what_is_over_unfolds(alice: Keyboard, app: Flask, cast: Cast) -> None:
+    edit(app, lambda: key_of(cast.license["annual"]).revoke(COMMAND, now()))
+    alice.page.goto(PERMISSIONS)
+    alice.choose("^Who has a permission$")
+    alice.press("Tab")
+    assert here(alice).name.startswith("Bob Example")
+    alice.press("Space")
+    assert said(alice, "Draft Pro taken back from Bob Example")
+
+
 def test_a_key_is_added_from_its_field(alice: Keyboard, cast: Cast) -> None:
     alice.page.goto(PRODUCTS)
     alice.to("^Permission key$")
@@ -282,12 +294,14 @@ def test_tab_passes_everything_in_order_and_in_sight(alice: Keyboard, app: Flask
         assert all(a.top < b.bottom for a, b in itertools.pairwise(flow)), path
         assert [stop.name for stop in alice.round("Shift+Tab")] == [stop.name for stop in stops[::-1]], path
         assert not alice.faults
+    alice.page.emulate_media(reduced_motion="no-preference")
+    assert alice.page.evaluate("getComputedStyle(document.documentElement).scrollBehavior") == "auto"
 
 
 def test_a_message_never_lies_over_the_focus(alice: Keyboard, cast: Cast) -> None:
     alice.page.goto(USERS)
     alice.choose("^Disable$", "Bob Example")
     said(alice, "Bob Example is disabled.")
-    alice.page.clock.install()  # the message stays
-    alice.page.set_viewport_size({"width": 1280, "height": 420})
+    alice.page.set_viewport_size({"width": 390, "height": 480})
     assert alice.round()
+    expect(alice.page.locator(".flash")).to_be_visible()  # all the while

@@ -120,6 +120,13 @@ def test_what_is_open_current_or_ticked_says_so(alice: Page, cast: Cast) -> None
     assert "Has ANNUAL, until" in held[1].description
 
 
+def test_a_language_is_named_in_itself(alice: Page) -> None:
+    alice.goto("/profile")
+    languages = alice.locator("#locale > option:not([value=''])").all()
+    assert [each.get_attribute("lang") for each in languages] == [each.get_attribute("value") for each in languages]
+    assert languages
+
+
 def test_an_error_is_tied_to_its_field_and_has_the_focus(alice: Page) -> None:
     alice.goto("/profile")
     alice.get_by_label("Current password").fill("not this one")

@@ -13,11 +13,13 @@ import pytest
 from flask import Flask
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from core.activity import COMMAND
+from core.dates import now
 from tests.browser import complaints, watched
 from tests.cast import PASSWORD, Cast
 from tests.clients import share
 from tests.permission_pages import HOME as PERMISSIONS
-from tests.permission_pages import crowd
+from tests.permission_pages import crowd, edit, key_of
 from tests.users_page import USERS, ClientFor
 
 pytestmark = pytest.mark.on_sqlite
@@ -168,6 +170,14 @@ def test_permissions_are_given_moved_and_taken(alice: Page, app: Flask, cast: Ca
     tick(alice, "Draft Pro ANNUAL", "Bob Example")
     expect(alice).to_have_url(re.compile(r"\?q=bob#license-"))
     expect(alice.get_by_role("checkbox").first).to_have_accessible_name("Bob Example")
+
+
+def test_what_is_over_unfolds(alice: Page, app: Flask, cast: Cast) -> None:
+    edit(app, lambda: key_of(cast.license["annual"]).revoke(COMMAND, now()))
+    alice.goto(PERMISSIONS)
+    license(alice, "Draft Pro ANNUAL").get_by_text("Who has a permission").click()
+    tick(alice, "Draft Pro ANNUAL", "Bob Example")
+    said(alice, "1 permission of Draft Pro changed")
 
 
 def test_products_unfold_and_take_keys(alice: Page, cast: Cast) -> None:
