@@ -37,7 +37,7 @@ translations: .venv-tests .messages
 
 .messages:
 	@.venv/bin/pybabel -q extract -F pyproject.toml -k "_l lazy_gettext lazy_ngettext:1,2" --add-location=file --no-wrap \
-		--project=portal --copyright-holder="" --msgid-bugs-address="" -o translations/messages.pot app.py models.py blueprints core templates
+		--project=portal --version=1 --msgid-bugs-address=docs/translating.md -o translations/messages.pot app.py models.py blueprints core templates
 
 # The style sheet and scripts that pages load; the result is committed, so that running needs no Node.
 assets: .venv-tests node_modules/.package-lock.json
