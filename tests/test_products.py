@@ -366,3 +366,9 @@ def test_error_stands_beside_the_field_and_has_the_focus(page: Page, server: str
     expect(field).to_have_attribute("aria-invalid", "true")
     expect(field).to_be_focused()
     assert faults(page) == []
+
+
+@pytest.mark.on_sqlite
+def test_until_a_permission_is_given_the_page_says_what_comes_next(client_for: For, cast: Cast) -> None:
+    assert "Next: invite people under" in client_for("mallory").get(ADD).text
+    assert "Next: invite people under" not in client_for("alice").get(ADD).text
