@@ -119,9 +119,9 @@ def _not_back(permission: Permission, why: Any) -> str:
 @bp.post("/<int:member_id>/resend")
 def resend(member_id: int) -> Response:
     """Invite again by a new link; the old one is dead."""
-    pasted.count_one(member_id)
     desk = admin_desk(member_id)
     member = desk.member(member_id)
+    pasted.count_one(member)
     member.resend(desk.actor, desk.me, now())
     mail.invitation(member, now())
     said = _("A new link for %(email)s replaces the earlier one, which no longer works.", email=member.email)
@@ -250,7 +250,7 @@ def withdraw_submit(member_id: int) -> Response:
 
 def _changed(desk: Desk, member: Member, *said: str) -> Response:
     """Commit, then the fresh row to htmx, after which the counts look again, and a redirect to a plain form."""
-    rows = roster_page.row(desk, member.id) if htmx.wants_fragment else []
+    rows = roster_page.row(desk, member.id) if htmx.wants_fragment and member.ended_at is None else []
     db.session.commit()
     to = roster_page.address_before(member.id)
     return fire(answer("users/_rows.html", to, said=" ".join(filter(None, said)), rows=rows), "counts")

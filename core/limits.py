@@ -75,12 +75,20 @@ def count(rule: str, subject: str, amount: int = 1) -> None:
     """
     if db.session.new or db.session.dirty or db.session.deleted:
         raise RuntimeError("count before anything is changed: counting commits")
+    count_within(rule, subject, amount)
+    db.session.commit()
+
+
+def count_within(rule: str, subject: str, amount: int = 1) -> None:
+    """Count it in the caller's transaction: for what has to be looked up under a lock first, and is always limited.
+
+    :raise TooMany: as `count`; the transaction is rolled back.
+    """
     at = now()
     ((_hidden, used, ends_at),) = db.session.execute(_counting(db.session, rule, [subject], amount, at))
     if used > RULES[rule].most:
         db.session.rollback()
         raise TooMany(RULES[rule].sentence, retry_after=max(1, round((ends_at - at).total_seconds())))
-    db.session.commit()
 
 
 def count_each(rule: str, subjects: Collection[str]) -> set[str]:

@@ -5,16 +5,14 @@ What a letter says is in `core/letter_texts.py`; when it leaves, in `core/mailin
 
 from __future__ import annotations
 
-import functools
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
 from flask import current_app
 from flask_babel import get_locale
 from flask_babel import gettext as _
-from sqlalchemy import func, select
-from sqlalchemy.orm import Session
 
 from core import dates
 from core.mailing import outbox
@@ -41,7 +39,7 @@ def invitation(member: Member, now: datetime | None = None, *, to_stranger: bool
     A stranger has no account and was never written to, so neither is looked for.
     """
     session = session_of(member)
-    invited = None if to_stranger else Account.by_email(session, member.email)
+    invited = None if to_stranger else member.invited
     inviter = session.get(Member, member.invited_by) if member.invited_by else None
     language = locale_of(invited, inviter.account if inviter else None)
     session.flush()
@@ -169,19 +167,12 @@ def probe(account: Account, now: datetime | None = None) -> Outbox:
 # ── What became of them ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def states_for(session: Session, member_ids: Sequence[int]) -> dict[int, tuple[str, str]]:
-    """State and words of the newest invitation of each member, in one statement; not for members without one."""
-    if not member_ids:
-        return {}
-    newest = select(func.max(Outbox.id)).where(Outbox.member_id.in_(member_ids), Outbox.kind == INVITATION)
-    columns = (
-        Outbox.member_id, Outbox.sent_at, Outbox.dropped_at, Outbox.failed_at, Outbox.failed_reason, Outbox.tries
-    )  # fmt: skip
-    rows = session.connection().execute(select(*columns).where(Outbox.id.in_(newest.group_by(Outbox.member_id))))
-    sending = outbox.is_sending(current_app.extensions["settings"])
-    words = functools.cache(state_words)  # fifty rows of a page say few different things
-    known = [(row, outbox.state_of(row, sending)) for row in rows]
-    return {row.member_id: (state, words(state, row.failed_reason, row.tries)) for row, state in known}
+def state_of_invitation(row: Any) -> tuple[str, str]:
+    """State and words of the invitation in a row of the list of users; nothing where there is none."""
+    if row.letter_id is None:
+        return "", ""
+    state = outbox.state_of(row, outbox.is_sending(current_app.extensions["settings"]))
+    return state, state_words(state, row.failed_reason, row.tries)
 
 
 def state_words(state: str, reason: str | None, tries: int) -> str:

@@ -12,11 +12,9 @@ from flask import session
 from flask_babel import format_decimal
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import select
 
 from core import addresses, limits, mail
 from core.addresses import LIMIT, Entry
-from core.db import db
 from core.errors import BadInput
 from core.guard import Desk
 from core.pages.words import ngettext, number
@@ -97,15 +95,12 @@ def count(entries: Sequence[Entry]) -> set[str]:
     return {key for key in keys if _subject(key) in beyond}
 
 
-def count_one(member_id: int) -> None:
-    """Count one more letter to a member of the own organization.
+def count_one(member: Member) -> None:
+    """Count one more letter to a member, in the transaction that sends it.
 
     :raise TooMany: when the address got enough for today.
     """
-    if me().may_administer:
-        mine = (Member.id == member_id) & (Member.organization_id == me().organization_id)
-        if (key := db.session.scalar(select(Member.email_key).where(mine))) is not None:
-            limits.count("letter", _subject(key))
+    limits.count_within("letter", _subject(member.email_key))
 
 
 def _subject(key: str) -> str:

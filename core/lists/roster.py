@@ -13,6 +13,8 @@ from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, func, or_, s
 from sqlalchemy.orm import Session, aliased
 
 from core.db import Instant
+from core.mail import INVITATION
+from core.mailing.outbox import Outbox
 from models import CO_ADMINISTRATOR, DISABLED, ENABLED, PENDING, Account, License, Member, Permission, PermissionKey
 
 PAGE = 50
@@ -158,7 +160,16 @@ def _rows() -> Select[*tuple[Any, ...]]:
         _restorable().label("restorable"),
         _is_elsewhere().label("is_elsewhere"),
         _is_slot_free().label("is_slot_free"),
-    ).outerjoin(Account, Account.id == Member.account_id).where(*MINE)  # fmt: skip
+        Outbox.id.label("letter_id"), Outbox.sent_at, Outbox.dropped_at, Outbox.failed_at, Outbox.failed_reason,
+        Outbox.tries,
+    ).outerjoin(Account, Account.id == Member.account_id).outerjoin(Outbox, _is_invitation()).where(*MINE)  # fmt: skip
+
+
+def _is_invitation() -> ColumnElement[bool]:
+    """The newest invitation of somebody pending."""
+    other = aliased(Outbox)
+    newest = select(func.max(other.id)).where(other.member_id == Member.id, other.kind == INVITATION)
+    return and_(Member.confirmed_at.is_(None), Outbox.id == newest.correlate(Member).scalar_subquery())
 
 
 def _permissions(condition: ColumnElement[bool]) -> Any:

@@ -9,7 +9,6 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from flask import render_template, request
 from flask_babel import gettext as _
 
-from core import mail
 from core.dates import now
 from core.db import db
 from core.guard import Desk
@@ -17,7 +16,6 @@ from core.lists import roster, roster_words
 from core.lists.roster import LONGEST_SEARCH, PAGE, STATES, Counts, Wanted
 from core.pages.words import ngettext, number
 from core.people import me
-from models import PENDING, state_of
 
 HOME = "/admin/users"
 MOST_BEFORE = 1_000_000
@@ -128,9 +126,7 @@ def _tabs(wanted: Wanted, counted: Counts) -> list[dict[str, Any]]:
 
 
 def _in_words(desk: Desk, found: Sequence[Any]) -> list[roster_words.Shown]:
-    pending = [each.id for each in found if state_of(each) == PENDING]
-    letters = mail.states_for(db.session, pending)
-    return roster_words.shown(found, desk.me.id, letters, now(), me().shown_zone)
+    return roster_words.shown(found, desk.me.id, now(), me().shown_zone)
 
 
 def _first_step(desk: Desk) -> str:

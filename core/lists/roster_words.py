@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -12,6 +12,7 @@ from flask_babel import gettext as _
 from markupsafe import Markup, escape
 
 from core.dates import today
+from core.mail import state_of_invitation
 from core.mailing.outbox import DROPPED, FAILED, KEPT, SENT, WAITING
 from core.pages.words import address, ngettext, number, short_day
 from core.pages.words import day as written_day
@@ -112,13 +113,13 @@ def offer(suspended: int, restorable: int) -> str:
     return str(_("Restore (%(n)s of %(num)s still free)", n=number(restorable), num=number(suspended)))
 
 
-def shown(found: Sequence[Any], my_id: int, letters: Mapping[int, Note], now: datetime, zone: str) -> list[Shown]:
-    """The rows that were found, in words; `letters` has state and words of the last invitation of pending members."""
+def shown(found: Sequence[Any], my_id: int, now: datetime, zone: str) -> list[Shown]:
+    """The rows that were found, in words."""
     words = Words(now, zone)
-    return [_shown(row, my_id, letters, words) for row in found]
+    return [_shown(row, my_id, words) for row in found]
 
 
-def _shown(row: Any, my_id: int, letters: Mapping[int, Note], words: Words) -> Shown:
+def _shown(row: Any, my_id: int, words: Words) -> Shown:
     state = state_of(row)
     name = row.email if state == PENDING else row.name
     is_over = state == PENDING and invitation_expired(row, words.now)
@@ -132,7 +133,7 @@ def _shown(row: Any, my_id: int, letters: Mapping[int, Note], words: Words) -> S
         is_leader=row.role != MEMBER,
         state=words.state[state],
         state_class=STATE_CLASSES[state],
-        notes=list(_notes(row, state, is_over, letters, words)),
+        notes=list(_notes(row, state, is_over, words)),
         given=words.number("licenses", row.given),
         may_hold=state == ENABLED,
         offer=offer(row.suspended, row.restorable) if state == ENABLED and row.restorable else "",
@@ -149,7 +150,7 @@ def _kind(row: Any, state: str, my_id: int) -> str:
     return "candidate" if row.role == MEMBER and row.is_slot_free else str(row.role)
 
 
-def _notes(row: Any, state: str, is_over: bool, letters: Mapping[int, Note], words: Words) -> list[Note]:
+def _notes(row: Any, state: str, is_over: bool, words: Words) -> list[Note]:
     notes: list[Note] = []
     if row.is_elsewhere:
         notes.append(("note note-warn", words.elsewhere))
@@ -159,7 +160,7 @@ def _notes(row: Any, state: str, is_over: bool, letters: Mapping[int, Note], wor
         notes.append(("note", words.number("had", row.suspended)))
     if state == PENDING:
         day = {"day": words.day(row.invited_at + INVITATION_AGE)}
-        letter, told = letters.get(row.id, ("", ""))
+        letter, told = state_of_invitation(row)
         if is_over:
             return [*notes, ("note note-warn", words.expired % day)]
         if letter in LETTER_CLASSES:
