@@ -18,7 +18,7 @@ from core.activity import COMMAND, Activity
 from core.dates import LicenseType, now
 from core.db import Base, db
 from core.mailing.outbox import Outbox
-from models import Account, Item, PermissionKey, Product
+from models import Account, Item, Organization, PermissionKey, Product
 from tests.browser import faults
 from tests.cast import Cast
 from tests.clients import Client, said
@@ -402,6 +402,19 @@ def test_operator_issues_extends_and_revokes_with_scripts(server: str, cast: Cas
     row.get_by_role("button", name="Reinstate").click()
     expect(row).to_contain_text("Issued")
     assert faults(page) == []
+
+
+@pytest.mark.on_sqlite
+def test_long_name_leaves_every_button_in_reach(server: str, on_app: Session, cast: Cast, page: Page) -> None:
+    on_app.get_one(Product, cast.product["draft"]).name = "W" * 200
+    on_app.get_one(Organization, cast.organization_id).name = "M" * 200
+    on_app.commit()
+    sign_in(page, server, cast)
+    for width in (1280, 720, 390):
+        page.set_viewport_size({"width": width, "height": 800})
+        for box in [each.bounding_box() for each in page.get_by_role("button", name="More for key").all()]:
+            assert box is not None
+            assert box["x"] + box["width"] <= width, width
 
 
 def sign_in(page: Page, server: str, cast: Cast) -> None:
