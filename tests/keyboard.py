@@ -37,7 +37,7 @@ FOCUSED = """() => {
   const inside = parseFloat(style.outlineOffset) < 0
   const [a, b] = [light(ink(style.outlineColor)), light(behind(inside ? e : e.parentElement))]
   const frame = box.width && box.height
-  const points = [[.5, .5], [.5, .1], [.5, .9]].map(([x, y]) => [box.left + box.width * x, box.top + box.height * y])
+  const points = [[.5, .2], [.5, .8]].map(([x, y]) => [box.left + box.width * x, box.top + box.height * y])
   const isOn = ([x, y]) => {
     const top = document.elementFromPoint(x, y)
     return !!top && (e.contains(top) || !!top.closest('label')?.contains(e))
@@ -53,7 +53,7 @@ FOCUSED = """() => {
     top: box.top + scrollY,
     bottom: box.bottom + scrollY,
     shown: !!frame && e.checkVisibility({ opacityProperty: true, visibilityProperty: true }),
-    covered: !points.some(isOn),
+    covered: !points.some(isOn) || !points.every(point => point[1] > innerHeight || isOn(point)),
     ring: drawn ? (Math.max(a, b) + .05) / (Math.min(a, b) + .05) : 0,
   }
 }"""

@@ -76,18 +76,15 @@ def title_of(page: Page, path: str) -> str:
 
 def test_every_control_of_a_row_says_whose_it_is(alice: Page, cast: Cast) -> None:
     alice.goto(USERS)
-    rows = [each for each in Ear(alice).read() if each.role in ("button", "link") and each.within("row")]
-    assert len(rows) > 8
-    for each in rows:
+    nodes = Ear(alice).read()
+    controls = [each for each in nodes if each.role in ("button", "link") and each.within("row")]
+    assert len(controls) > 8
+    for each in controls:
+        cell = next(cell for cell in nodes if cell.role == "cell" and cell.within("row") is each.within("row"))
         person = each.description or each.name.removeprefix("More for ")
-        assert re.sub(r"\s", "", person) in re.sub(r"\s", "", told(each.within("row"), alice)), each
+        assert "".join(cell.name.split()).startswith("".join(person.split())), each  # a place to break reads as a space
     alice.get_by_role("button", name="More for Bob Example").click()
     assert one(alice, "button", "Remove").within("group").name == "More for Bob Example"  # type: ignore[union-attr]
-
-
-def told(row: Node | None, page: Page) -> str:
-    """All the cells of a row."""
-    return " ".join(each.name for each in Ear(page).read() if each.role == "cell") if row else ""
 
 
 def test_licenses_of_one_product_differ_by_their_type(alice: Page) -> None:
