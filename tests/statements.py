@@ -1,0 +1,62 @@
+"""What a request asks of the database: every statement on an engine, without the ends of transactions."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+from flask import Flask
+from sqlalchemy import Engine, event, insert
+
+from core import addresses
+from core.db import db
+from models import MEMBER, Account, Member
+from tests.cast import HASH, Cast
+
+
+@contextlib.contextmanager
+def counted(engine: Engine) -> Iterator[list[str]]:
+    """The statements of a block, in their order."""
+    seen: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        seen.append(statement)
+
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        yield seen
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
+
+
+def engine_of(app: Flask) -> Engine:
+    """The engine that an application's requests use."""
+    with app.app_context():
+        return db.engine
+
+
+FIRST = 1_000_000  # far from the ids of the cast
+
+
+def fill(engine: Engine, cast: Cast, size: int, first: int = FIRST) -> None:
+    """So many more enabled members, each with an account, written in two statements."""
+    people = [(first + number, f"person{first + number}@firm.example") for number in range(size)]
+    accounts = [
+        {
+            "id": id_, "email": email, "email_key": addresses.key(email), "name": f"Person {id_}", "password": HASH,
+            "fs_uniquifier": f"filled{id_}", "created_at": cast.now, "confirmed_at": cast.now,
+        }
+        for id_, email in people
+    ]  # fmt: skip
+    members = [
+        {
+            "id": id_, "organization_id": cast.organization_id, "account_id": id_, "email": email,
+            "email_key": addresses.key(email), "role": MEMBER, "invited_at": cast.now, "confirmed_at": cast.now,
+        }
+        for id_, email in people
+    ]  # fmt: skip
+    with engine.begin() as connection:
+        connection.execute(insert(Account), accounts)
+        connection.execute(insert(Member), members)
+        connection.exec_driver_sql("ANALYZE")

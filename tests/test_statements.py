@@ -1,0 +1,151 @@
+"""How many statements a request takes, session included: as many for ten thousand members as for ten."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from flask import Flask
+from sqlalchemy import Engine, select
+from sqlalchemy.orm import Session
+from werkzeug.test import TestResponse
+
+from core.activity import COMMAND
+from core.dates import LicenseType
+from core.db import db
+from core.sealing import Sealer
+from models import Account, Item, License, Member, PermissionKey, Product
+from tests.cast import SEAL_KEY, Cast
+from tests.clients import Client
+from tests.kestrel import Kestrel
+from tests.statements import FIRST, counted, engine_of, fill
+
+ClientFor = Callable[[str], Client]
+Taken = dict[str, int]
+PAGE, PERMISSIONS, ROW, PIECE = 6, 8, 8, 4
+PAGES = {
+    "/admin/users": PAGE,
+    "/admin/users?q=person": PAGE,
+    "/admin/users?q=bob@example.com": PAGE,
+    "/admin/users?state=disabled": PAGE,
+    f"/admin/users?after={FIRST + 1}&before=50": PAGE,
+    "/admin/products": PAGE,
+    "/admin/permissions": PERMISSIONS,
+    "/admin/permissions?q=person": PERMISSIONS,
+    f"/admin/permissions?after={FIRST + 1}": PERMISSIONS,
+    "/products": PAGE,
+}
+
+
+def statements(engine: Engine, request: Callable[[], TestResponse]) -> int:
+    """How many statements a request takes that is answered well."""
+    with counted(engine) as seen:
+        answer = request()
+    assert answer.status_code == 200, answer.text
+    print(answer.request.path, len(seen), *seen, sep="\n  ")  # what pytest shows when it is too many
+    return len(seen)
+
+
+def test_a_request_takes_as_many_for_ten_thousand_members(app: Flask, cast: Cast, client_for: ClientFor) -> None:
+    engine, alice = engine_of(app), client_for("alice")
+    assert alice.token
+    fill(engine, cast, 10)
+    few = {**pages(engine, alice, cast), **row_actions(app, alice, cast, FIRST, held=1)}
+    fill(engine, cast, 10_000, FIRST + 10)
+    many = {**pages(engine, alice, cast), **row_actions(app, alice, cast, FIRST + 2, held=12)}
+    assert few == many
+    budgets = {**PAGES, "counts": PIECE, "details": PIECE}
+    assert {name: number for name, number in many.items() if number > budgets.get(name, ROW)} == {}
+
+
+def test_what_a_member_holds_adds_no_statement(app: Flask, cast: Cast, client_for: ClientFor) -> None:
+    fill(engine_of(app), cast, 10)
+    alice = client_for("alice")
+    assert alice.token
+    one, twelve = (row_actions(app, alice, cast, FIRST + held, held) for held in (1, 12))
+    none = row_actions(app, alice, cast, FIRST, held=0)
+    assert one == twelve
+    assert {name: number for name, number in none.items() if number > one[name]} == {}
+
+
+def pages(engine: Engine, alice: Client, cast: Cast) -> Taken:
+    """What every page and every piece of one takes."""
+    pieces = {"counts": "/admin/users/counts", "details": f"/admin/products/{cast.license['annual']}/details"}
+    alice.get("/admin/users/counts")  # what was counted since the last change is remembered
+    return {
+        **{path: statements(engine, lambda: alice.get(path)) for path in PAGES},  # noqa: B023
+        **{name: statements(engine, lambda: alice.fragment(path)) for name, path in pieces.items()},  # noqa: B023
+    }
+
+
+def row_actions(app: Flask, alice: Client, cast: Cast, member_id: int, held: int) -> Taken:
+    """What every button takes for one member, in an order in which each is possible, and for somebody invited."""
+    engine = engine_of(app)
+    hold(app, cast, member_id, held)
+    person, guest = f"/admin/users/{member_id}", f"/admin/users/{invited(app, alice, f'guest{member_id}@new.example')}"
+    box = f"/admin/permissions/{cast.license['cloud']}/{member_id}"
+    actions = {
+        "give": f"{box}/give", "take": f"{box}/take", "disable": f"{person}/disable", "enable": f"{person}/enable",
+        "restore": f"{person}/restore", "co-admin": f"{person}/co-admin", "member": f"{person}/member",
+        "remove": f"{person}/remove", "resend": f"{guest}/resend", "withdraw": f"{guest}/withdraw",
+    }  # fmt: skip
+    taken = {}
+    for name, path in actions.items():
+        replaces = {"replaces": co_administrator(app, cast)} if name == "co-admin" else {}
+        taken[name] = statements(engine, lambda: alice.swap(path, **replaces))  # noqa: B023
+    return taken
+
+
+def hold(app: Flask, cast: Cast, member_id: int, number: int) -> None:
+    """Let somebody hold permissions for so many products."""
+    with app.app_context():
+        kestrel = Kestrel(db.session, cast)
+        member = kestrel.organization.member(member_id)
+        for license in [product_line(kestrel, f"{member_id}-{n}") for n in range(number)]:
+            license.give(member, kestrel.by("alice"), cast.now)
+        db.session.commit()
+
+
+def product_line(kestrel: Kestrel, name: str) -> License:
+    """The organization's license of another product."""
+    session, cast = kestrel.session, kestrel.cast
+    product = Product.add(session, name, f"Product {name}", False, COMMAND, cast.now)
+    key, _text = PermissionKey.issue(
+        session, [Item(product, LicenseType.ANNUAL, 2)], Sealer(SEAL_KEY), COMMAND, cast.now
+    )
+    key.redeem(kestrel.organization, kestrel.by("alice"), cast.now, cast.now.date())
+    return key.licenses[0]
+
+
+def invited(app: Flask, alice: Client, email: str) -> int:
+    """The id of somebody who is invited now."""
+    assert alice.swap("/admin/users", emails=email).status_code == 200
+    with app.app_context():
+        return db.session.scalars(select(Member.id).where(Member.email == email)).one()
+
+
+def co_administrator(app: Flask, cast: Cast) -> int | str:
+    """The id of the co-administrator, as the form names it."""
+    with app.app_context():
+        holder = Kestrel(db.session, cast).organization.holder_of("co-administrator")
+        return holder.id if holder else ""
+
+
+def test_an_address_of_a_pasted_list_takes_three_at_most(
+    app: Flask, cast: Cast, client_for: ClientFor, on_app: Session
+) -> None:
+    alice = client_for("alice")
+    assert alice.token
+    emails = " ".join(f"new{number}@list.example" for number in range(100))
+    assert statements(engine_of(app), lambda: alice.swap("/admin/users", emails=emails)) <= 3 * 100 + PAGE
+    assert len(on_app.scalars(select(Member).where(Member.email.endswith("@list.example"))).all()) == 100
+
+
+def test_details_of_an_own_license(app: Flask, client_for: ClientFor, cast: Cast) -> None:
+    erin = client_for("erin")
+    with app.app_context():
+        key = PermissionKey.known(db.session, cast.unused["personal"])
+        key.redeem(db.session.get_one(Account, cast.erin.account_id), cast.erin.actor, cast.now, cast.now.date())
+        db.session.commit()
+        path = f"/products/{key.licenses[0].id}/details"
+    assert erin.token
+    assert statements(engine_of(app), lambda: erin.fragment(path)) <= PIECE
