@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from flask import Flask
-from flask_babel import Babel
 from sqlalchemy import create_engine
 from sqlalchemy.orm import Session
 
 from core import db as database_
 from core import settings as settings_
 from core.db import db
+from core.pages.languages import Formats, Languages
 from core.settings import Settings
 from tests.browser import browser_type_launch_args, page  # noqa: F401  # fixtures
 from tests.cast import Cast
@@ -94,7 +94,7 @@ def bare_app(database: Database) -> Iterator[Flask]:
     """An application that has nothing but the database and the texts: for tests of the rules."""
     app = Flask("portal.tests")
     database_.init_app(app, database.url)
-    Babel(app)
+    Languages(app, date_formats=Formats())
     yield app
     with app.app_context():
         db.engine.dispose()
