@@ -1,10 +1,11 @@
 """One function per letter: it puts a row into the outbox of the given row's session, so that change and letter are one.
 
-What a letter says is in `core/letter_texts.py`; when it leaves, in `core/mailing/delivery.py`.
+What a letter says is in `core/mailing/letters/`; when it leaves, in `core/mailing/delivery.py`.
 """
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Iterable
 from datetime import datetime
@@ -28,6 +29,8 @@ CONFIRM, ALREADY_REGISTERED = "confirm", "already-registered"
 RESET, PASSWORD_CHANGED = "reset", "password-changed"
 CHANGE_EMAIL, EMAIL_NOTICE = "change-email", "email-notice"
 BLOCKED, UNBLOCKED, TEST = "blocked", "unblocked", "test"
+
+NO_ANSWER = re.compile(r"no answer within (\S+) seconds")
 
 
 # ── About members ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -177,7 +180,7 @@ def state_of_invitation(row: Any) -> tuple[str, str]:
 
 def state_words(state: str, reason: str | None, tries: int) -> str:
     """What an administrator reads beside the name."""
-    why = outbox.plain_words(reason) if tries else _("the mail server does not answer")
+    why = _plain(reason) if tries else _("the mail server does not answer")
     if state == WAITING:
         return str(_("Not sent yet: %(why)s", why=why) if reason else _("Mail on its way"))
     return str(
@@ -188,6 +191,14 @@ def state_words(state: str, reason: str | None, tries: int) -> str:
             DROPPED: _("Mail not sent"),
         }[state]
     )
+
+
+def _plain(reason: str | None) -> str:
+    # What we said ourselves is said in the reader's language, what a server said stays its own.
+    words = outbox.plain_words(reason)
+    if no_answer := NO_ANSWER.fullmatch(words):
+        return str(_("no answer within %(n)s seconds", n=no_answer[1]))
+    return str(_("the letter could not be written")) if words == outbox.NOT_WRITTEN else words
 
 
 def locale_of(*accounts: Account | None) -> str:

@@ -155,5 +155,4 @@ class Line:
 
 
 def _not_written(row: Outbox) -> None:
-    words = "the letter could not be written; the log says why"
-    outbox.note_failed(db.session, row, words, now(), permanently=False)
+    outbox.note_failed(db.session, row, outbox.NOT_WRITTEN, now(), permanently=False)

@@ -38,6 +38,7 @@ WAITING, SENT, FAILED, KEPT, DROPPED = "waiting", "sent", "failed", "kept", "dro
 DELAYS = (timedelta(seconds=30), timedelta(minutes=2), timedelta(minutes=10), timedelta(minutes=30), timedelta(hours=1))
 MOST_TRIES = 52  # two days of them, then the letter is given up
 KEEP = timedelta(days=30)  # what is done with stays this long
+NOT_WRITTEN = "the letter could not be written; the log says why"
 
 _ANSWER_CODE = re.compile(r"^[245]\d\d(?:[ -]+[245]\.\d{1,3}\.\d{1,3})?[ :-]*")
 
