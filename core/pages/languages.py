@@ -120,9 +120,15 @@ class Formats(dict[str, str | None]):
     """Flask-Babel's formats where none is asked for: 6 Dec 2026, 10:35 in English, elsewhere the language's own."""
 
     def __missing__(self, key: str) -> str | None:
-        is_english = str(get_locale() or ENGLISH) == ENGLISH
-        formats = {"date": "d MMM yyyy", "time": "HH:mm"} if is_english else {"date": "long", "time": "short"}
-        return formats.get(key)
+        own = get_locale()
+        if own is None or str(own) == ENGLISH:
+            return {"date": "d MMM yyyy", "time": "HH:mm"}.get(key)
+        return {"date": whole(own.date_formats["long"].pattern), "time": "short"}.get(key)
+
+
+def whole(pattern: str) -> str:
+    """A pattern of days that is not torn after the number: 24. November."""
+    return pattern.replace("d. ", "d.\u00a0")
 
 
 class Catalogs(Domain):  # type: ignore[misc]  # Flask-Babel ships no types

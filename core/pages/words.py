@@ -15,7 +15,7 @@ from jinja2.runtime import Context
 from markupsafe import Markup, escape
 
 from core.pages.assets import asset
-from core.pages.languages import ENGLISH
+from core.pages.languages import ENGLISH, whole
 from core.refusals import Grouped
 
 
@@ -63,7 +63,7 @@ def short_day(value: date) -> str:
     """A day of this year: 6 Dec."""
     own = get_locale()
     is_english = own is None or str(own) == ENGLISH
-    return str(format_date(value, "d MMM" if is_english else own.datetime_skeletons["MMMd"].pattern))
+    return str(format_date(value, "d MMM" if is_english else whole(own.datetime_skeletons["MMMd"].pattern)))
 
 
 def time(value: datetime) -> str:
