@@ -619,12 +619,16 @@ class PermissionKey(Base):
 
     def lock(self) -> PermissionKey:
         """Lock its organization, then itself; an organization always comes before its keys."""
-        session = session_of(self)
-        owner = self.organization_id
+        session, owner = session_of(self), self.organization_id
         if owner is not None:
             Organization.locked(session, owner)
+        attempt = session.begin_nested()
         session.refresh(self, with_for_update=LOCK)
-        return self if self.organization_id in (None, owner) else self.lock()
+        if self.organization_id in (None, owner):
+            attempt.commit()
+            return self
+        attempt.rollback()  # it was redeemed meanwhile: let go of it, so that its organization comes first
+        return self.lock()
 
     def revoke(self, by: Actor, now: datetime, why: str = "") -> bool:
         """Withdraw it; its licenses turn Revoked, permissions are kept. False when it was withdrawn already."""
