@@ -27,7 +27,7 @@ lint: .venv-tests
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy
 	@$(MAKE) --silent .messages
-	@.venv/bin/pybabel -q update $(CATALOGS) --check || { echo "Texts have changed: make translations" >&2; exit 1; }
+	@.venv/bin/pybabel -q update $(CATALOGS) --check 2>/dev/null || { echo "Texts have changed: make translations" >&2; exit 1; }
 
 # Every text of the sources into the catalogs, which are then to be translated: docs/translating.md.
 CATALOGS = -i translations/messages.pot -d translations --no-wrap --no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date
