@@ -134,6 +134,7 @@ def _first_step(desk: Desk) -> str:
     if not licenses:
         return str(_("Its licenses come with a permission key, under Products."))
     seats = sum(each.seats for each in licenses)
-    ready = ngettext("%(num)s seat", "%(num)s seats", seats)
     held = ngettext("%(num)s license", "%(num)s licenses", len(licenses))
-    return str(_("%(seats)s in %(licenses)s are ready.", seats=ready, licenses=held))
+    return ngettext(
+        "%(num)s seat in %(licenses)s is ready.", "%(num)s seats in %(licenses)s are ready.", seats, licenses=held
+    )
