@@ -22,6 +22,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     LargeBinary,
+    Select,
     String,
     UniqueConstraint,
     delete,
@@ -32,6 +33,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import (
     Mapped,
     Session,
+    aliased,
     contains_eager,
     foreign,
     joinedload,
@@ -818,12 +820,25 @@ class Organization(Base):
 
         :raise Missing: when it is another organization's.
         """
-        query = select(License).join(License.key).options(joinedload(License.key), joinedload(License.product))
+        return License.found(session_of(self).scalars(self._license(license_id)).one_or_none())
+
+    def license_and_held(self, license_id: int, member_id: int) -> tuple[License, list[Permission]]:
+        """The license with this id and what one member has of its product, loaded afresh in one statement.
+
+        :raise Missing: when the license is another organization's.
+        """
+        same = aliased(License)
+        of_product = select(same.id).where(same.id == Permission.license_id, same.product_id == License.product_id)
+        his = (Permission.member_id == member_id) & of_product.correlate(License, Permission).exists()
+        query = self._license(license_id).add_columns(Permission).outerjoin(Permission, his)
+        rows = session_of(self).execute(query.options(joinedload(Permission.license))).all()
+        license = License.found(rows[0][0] if rows else None)
+        return license, [permission for _license, permission in rows if permission is not None]
+
+    def _license(self, license_id: int) -> Select[License]:
+        query = select(License).join(License.key).options(contains_eager(License.key), joinedload(License.product))
         query = query.where(License.id == license_id, PermissionKey.organization_id == self.id)
-        found = session_of(self).scalars(query.execution_options(populate_existing=True)).one_or_none()
-        if found is None:
-            raise Missing(_l("There is no such license."))
-        return found
+        return query.execution_options(populate_existing=True)
 
     @property
     def licenses(self) -> list[License]:
@@ -1319,6 +1334,16 @@ class License(Base):
     key: Mapped[PermissionKey] = relationship(back_populates="licenses")
     product: Mapped[Product] = relationship(lazy="joined")
 
+    @staticmethod
+    def found(license: License | None) -> License:
+        """The license that was looked for.
+
+        :raise Missing: when there is none.
+        """
+        if license is None:
+            raise Missing(_l("There is no such license."))
+        return license
+
     @classmethod
     def of_items(cls, items: Sequence[Item], digest: bytes, today: date) -> list[License]:
         """The lines of a new key.
@@ -1411,13 +1436,15 @@ class License(Base):
         if end < self.start_on:
             raise BadInput(_l("It would end before it starts, on %(day)s.", day=LazyDay(self.start_on)), field="end")
 
-    def give(self, member: Member, by: Actor, now: datetime) -> Permission:
+    # `held` is what `license_and_held` read of the member under the lock; without it, it is read.
+
+    def give(self, member: Member, by: Actor, now: datetime, held: Sequence[Permission] | None = None) -> Permission:
         """Give the member a seat, or reserve one; giving again changes nothing.
 
         :raise RuleBroken: not enabled, license over or withdrawn, another license of the product held, no seat free.
         """
         session = session_of(self)
-        held = self._held_by(member)
+        held = self._held_by(member) if held is None else held
         kept = next((each for each in held if each.license_id == self.id), None)
         if kept is not None and kept.suspended_at is None:
             return kept
@@ -1432,9 +1459,9 @@ class License(Base):
         record(session, member.organization_id, by, "permission.give", member, now, after={"license": self.id})
         return kept
 
-    def take(self, member: Member, by: Actor, now: datetime) -> bool:
+    def take(self, member: Member, by: Actor, now: datetime, held: Sequence[Permission] | None = None) -> bool:
         """Take the member's permission back; the seat is free at once. False when he had none."""
-        for permission in self._held_by(member):
+        for permission in self._held_by(member) if held is None else held:
             if permission.license_id == self.id:
                 session_of(self).delete(permission)
                 if permission.suspended_at is None:
@@ -1446,11 +1473,12 @@ class License(Base):
                 return permission.suspended_at is None
         return False
 
-    def move(self, member: Member, by: Actor, now: datetime) -> Permission:
+    def move(self, member: Member, by: Actor, now: datetime, held: Sequence[Permission] | None = None) -> Permission:
         """Give the member a seat here in place of the one he has on another license of the product."""
-        for permission in self._held_by(member):
+        held = self._held_by(member) if held is None else held
+        for permission in held:
             if permission.license_id != self.id and permission.suspended_at is None:
-                permission.license.take(member, by, now)
+                permission.license.take(member, by, now, held)
         session_of(self).flush()
         return self.give(member, by, now)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -20,12 +20,14 @@ from core.pages.answers import answer, refusal
 from core.pages.htmx import htmx, vary
 from core.pages.words import ngettext
 from core.refusals import HasAnother
-from models import License, Member, line
+from models import License, Member, Permission, line
 
 bp = Blueprint("permissions", __name__, url_prefix="/admin/permissions")
 HOME = "/admin/permissions"
 SECTIONS = "permissions/_sections.html"
 LONGEST_SEARCH = 200
+Held = Sequence[Permission]
+Act = Callable[[Desk, License, Member, Held], Callable[..., str]]
 
 
 @bp.get("")
@@ -72,8 +74,8 @@ def save(license_id: int) -> Response:
 def give(license_id: int, member_id: int) -> Response:
     """Tick: give a seat, or reserve one."""
 
-    def act(desk: Desk, license: License, member: Member) -> Callable[..., str]:
-        license.give(member, desk.actor, now())
+    def act(desk: Desk, license: License, member: Member, held: Held) -> Callable[..., str]:
+        license.give(member, desk.actor, now(), held)
         return given
 
     return change(license_id, member_id, act)
@@ -83,8 +85,8 @@ def give(license_id: int, member_id: int) -> Response:
 def take(license_id: int, member_id: int) -> Response:
     """Take the tick back; the seat is free at once."""
 
-    def act(desk: Desk, license: License, member: Member) -> Callable[..., str]:
-        license.take(member, desk.actor, now())
+    def act(desk: Desk, license: License, member: Member, held: Held) -> Callable[..., str]:
+        license.take(member, desk.actor, now(), held)
         return taken
 
     return change(license_id, member_id, act)
@@ -107,8 +109,8 @@ def move_ask(license_id: int, member_id: int) -> str:
 def move(license_id: int, member_id: int) -> Response:
     """Give a seat here in place of the one he has on another license of the product."""
 
-    def act(desk: Desk, license: License, member: Member) -> Callable[..., str]:
-        license.move(member, desk.actor, now())
+    def act(desk: Desk, license: License, member: Member, held: Held) -> Callable[..., str]:
+        license.move(member, desk.actor, now(), held)
         return moved
 
     return change(license_id, member_id, act)
@@ -117,15 +119,15 @@ def move(license_id: int, member_id: int) -> Response:
 # ── one change, one answer ───────────────────────────────────────────────────────────────────────────────────────────
 
 
-def change(license_id: int, member_id: int, act: Callable[[Desk, License, Member], Callable[..., str]]) -> Response:
+def change(license_id: int, member_id: int, act: Act) -> Response:
     """Do one thing to one box and answer the licenses of that product, fresh, also when a rule refuses."""
     desk, view = admin_desk(member_id), view_of(request.form)
-    license = desk.license(license_id)
+    license, held = desk.organization.license_and_held(license_id, member_id)
     organization_id, product_id = desk.organization.id, license.product_id
     back = address(view) + f"#license-{license_id}"
     try:
         member = desk.member(member_id)
-        says = act(desk, license, member)
+        says = act(desk, license, member, held)
     except RuleBroken as refused:
         db.session.rollback()
         if isinstance(refused, HasAnother) and not htmx.wants_fragment:

@@ -1,4 +1,4 @@
-"""The Permissions page's rows: every license, the people of one page, and who has what; three statements, no words.
+"""The Permissions page's rows: every license, the people of one page, and who has what; two statements, no words.
 
 Never people × licenses from the database: the permissions that are read are those of the people on the page.
 """
@@ -102,12 +102,15 @@ class Sheet:
 class Held:
     """The permissions of the people on the page: one a member and product, and the suspended ones by license."""
 
-    def __init__(self, rows: Sequence[Row[Any]]) -> None:
-        self.active = {(row.member_id, row.product_id): row.license_id for row in rows if row.is_active}
+    def __init__(self, rows: Iterable[Row[Any]], licenses: Sequence[Row[Any]]) -> None:
+        product = {each.id: each.product_id for each in licenses}
+        self.active: dict[tuple[int, int], int] = {}
         self.suspended: dict[int, list[int]] = {}
         for row in rows:
-            if not row.is_active:
-                self.suspended.setdefault(row.license_id, []).append(row.member_id)
+            if row.license_id in product and row.suspended_at is None:
+                self.active[row.id, product[row.license_id]] = row.license_id
+            elif row.license_id in product:
+                self.suspended.setdefault(row.license_id, []).append(row.id)
 
 
 def read(
@@ -121,9 +124,12 @@ def read(
     """The sheet of an organization, or one product's part of it; `keep` stays listed though its last tick went."""
     session.flush()
     licenses = _read_licenses(session, organization_id, product_id)
-    found = _read_people(session, organization_id, view, keep)
+    only = None if product_id is None else [row.id for row in licenses]
+    rows = _read_people(session, organization_id, view, keep, only)
+    found = list({row.id: row for row in rows}.values())
     people = sorted(found[:PAGE], key=_by_name)  # within the page: pages follow the index on addresses
-    held = Held(_read_permissions(session, [person.id for person in people], product_id))
+    shown = {person.id for person in people}
+    held = Held((row for row in rows if row.id in shown), licenses)
     lines = [_line(row, people, held, now, view, keep) for row in licenses]
     return Sheet(_grouped(lines), people, found[PAGE - 1].id if len(found) > PAGE else None)
 
@@ -133,7 +139,10 @@ def _read_licenses(session: Session, organization_id: int, product_id: int | Non
     return session.connection().execute(query, {"organization_id": organization_id}).all()
 
 
-def _read_people(session: Session, organization_id: int, view: View, keep: int | None) -> Sequence[Row[Any]]:
+def _read_people(
+    session: Session, organization_id: int, view: View, keep: int | None, only: list[int] | None
+) -> Sequence[Row[Any]]:
+    """The people of a page and the one behind it, each as often as he has permissions, of all licenses or of some."""
     query = roster.searched(PEOPLE, view.q)
     if view.member is not None:
         query = query.where(Member.id == view.member)
@@ -141,12 +150,17 @@ def _read_people(session: Session, organization_id: int, view: View, keep: int |
         query = query.where(HAS_ANY | (Member.id == keep))
     if view.after is not None:
         query = query.where(Member.email_key > roster.address_of(organization_id, view.after))
-    return session.connection().execute(query, {"organization_id": organization_id}).all()
+    with_permissions = _with_permissions(query, only)
+    return session.connection().execute(with_permissions, {"organization_id": organization_id}).all()
 
 
-def _read_permissions(session: Session, member_ids: list[int], product_id: int | None) -> Sequence[Row[Any]]:
-    query = PERMISSIONS if product_id is None else PERMISSIONS.where(License.product_id == product_id)
-    return session.connection().execute(query, {"member_ids": member_ids}).all() if member_ids else []
+def _with_permissions(people: Select[*tuple[Any, ...]], only: list[int] | None) -> Select[*tuple[Any, ...]]:
+    page = people.subquery("page")
+    his = Permission.member_id == page.c.id
+    if only is not None:
+        his &= Permission.license_id.in_(only)
+    query = select(page, Permission.license_id, Permission.suspended_at).outerjoin_from(page, Permission, his)
+    return query.order_by(page.c.email_key, Permission.license_id)
 
 
 def _line(row: Row[Any], people: Sequence[Row[Any]], held: Held, now: datetime, view: View, keep: int | None) -> Line:
@@ -199,7 +213,7 @@ LICENSES: Select[*tuple[Any, ...]] = (
     .order_by(Product.name, License.product_id, License.id)
 )  # fmt: skip
 PEOPLE: Select[*tuple[Any, ...]] = (
-    select(Member.id, Account.name, Account.blocked_at)
+    select(Member.id, Member.email_key, Account.name, Account.blocked_at)
     .join(Account, Account.id == Member.account_id)
     .where(
         Member.organization_id == bindparam("organization_id"), *Member.LIVE, Member.confirmed_at.is_not(None),
@@ -207,13 +221,5 @@ PEOPLE: Select[*tuple[Any, ...]] = (
     )
     .order_by(Member.email_key)
     .limit(PAGE + 1)
-)  # fmt: skip
-PERMISSIONS: Select[*tuple[Any, ...]] = (
-    select(
-        Permission.license_id, Permission.member_id, License.product_id,
-        Permission.suspended_at.is_(None).label("is_active"),
-    )
-    .join(License, License.id == Permission.license_id)
-    .where(Permission.member_id.in_(bindparam("member_ids", expanding=True)))
 )  # fmt: skip
 HAS_ANY = exists().where(Permission.member_id == Member.id, Permission.suspended_at.is_(None))
