@@ -214,7 +214,9 @@ def _is_elsewhere() -> ColumnElement[bool]:
         other, and_(other.account_id == invited.id, other.confirmed_at.is_not(None), other.ended_at.is_(None))
     )
     query = query.where(invited.email_key == Member.email_key, other.id.is_not(None) | invited.is_operator)
-    return and_(Member.confirmed_at.is_(None), query.correlate(Member).exists())
+    # One row, not EXISTS: that PostgreSQL answers for all accounts of the portal at once.
+    found = query.limit(1).correlate(Member).scalar_subquery()
+    return and_(Member.confirmed_at.is_(None), found.is_not(None))
 
 
 ONE = _rows().where(Member.id == bindparam("member"))
