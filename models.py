@@ -25,8 +25,10 @@ from sqlalchemy import (
     Select,
     String,
     UniqueConstraint,
+    and_,
     delete,
     false,
+    or_,
     select,
     update,
 )
@@ -445,12 +447,6 @@ class PermissionKey(Base):
     """Text that the vendor hands out; holds items that become licenses when it is redeemed, once."""
 
     __tablename__ = "permission_key"
-    __table_args__ = (
-        CheckConstraint(
-            "(redeemed_at IS NULL) = (organization_id IS NULL AND account_id IS NULL)", name="redeemed_has_owner"
-        ),
-        CheckConstraint("organization_id IS NULL OR account_id IS NULL", name="one_owner"),
-    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     text_hash: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True)
@@ -462,10 +458,22 @@ class PermissionKey(Base):
     revoked_at: Mapped[datetime | None] = mapped_column(Instant)
     revoked_why: Mapped[str] = mapped_column(String(NAME_LENGTH), default="", server_default="")
     organization_id: Mapped[int | None] = mapped_column(ForeignKey("organization.id"), index=True)
-    account_id: Mapped[int | None] = mapped_column(ForeignKey("account.id"), index=True)
+    account_id: Mapped[int | None] = mapped_column(ForeignKey("account.id"))
     redeemed_at: Mapped[datetime | None] = mapped_column(Instant)
     redeemed_by: Mapped[int | None] = mapped_column(ForeignKey("account.id"), index=True)
     released_at: Mapped[datetime | None] = mapped_column(Instant)
+
+    __table_args__ = (
+        CheckConstraint(
+            "(redeemed_at IS NULL) = (organization_id IS NULL AND account_id IS NULL)", name="redeemed_has_owner"
+        ),
+        CheckConstraint("organization_id IS NULL OR account_id IS NULL", name="one_owner"),
+        # Without the keys of organizations: SQLite would take all of them for one person's, and read the table instead.
+        Index(
+            "ix_permission_key_account_id", "account_id",
+            sqlite_where=account_id.is_not(None), postgresql_where=account_id.is_not(None),
+        ),
+    )  # fmt: skip
 
     licenses: Mapped[list[License]] = relationship(
         back_populates="key", order_by="License.position", lazy="selectin", cascade="all, delete-orphan"
@@ -864,7 +872,11 @@ class Organization(Base):
     @property
     def leaders(self) -> list[Member]:
         """Administrator and, where there is one, co-administrator: whom to ask."""
-        query = select(Member).where(Member.organization_id == self.id, Member.role != MEMBER, *Member.LIVE)
+        # Each role by its own index: “not a member” would read everybody.
+        leads = [
+            and_(Member.organization_id == self.id, Member.role == each) for each in (ADMINISTRATOR, CO_ADMINISTRATOR)
+        ]
+        query = select(Member).where(or_(*leads), *Member.LIVE)
         in_order = query.options(joinedload(Member.account)).order_by(Member.role)  # the administrator's word is first
         return list(session_of(self).scalars(in_order))
 

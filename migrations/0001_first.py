@@ -211,7 +211,13 @@ def upgrade() -> None:
         sa.UniqueConstraint("text_hash", name=op.f("uq_permission_key_text_hash")),
     )
     with op.batch_alter_table("permission_key", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_permission_key_account_id"), ["account_id"], unique=False)
+        batch_op.create_index(
+            "ix_permission_key_account_id",
+            ["account_id"],
+            unique=False,
+            sqlite_where=sa.text("account_id IS NOT NULL"),
+            postgresql_where=sa.text("account_id IS NOT NULL"),
+        )
         batch_op.create_index(batch_op.f("ix_permission_key_issued_by"), ["issued_by"], unique=False)
         batch_op.create_index(batch_op.f("ix_permission_key_organization_id"), ["organization_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_permission_key_redeemed_by"), ["redeemed_by"], unique=False)
@@ -375,7 +381,11 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_permission_key_redeemed_by"))
         batch_op.drop_index(batch_op.f("ix_permission_key_organization_id"))
         batch_op.drop_index(batch_op.f("ix_permission_key_issued_by"))
-        batch_op.drop_index(batch_op.f("ix_permission_key_account_id"))
+        batch_op.drop_index(
+            "ix_permission_key_account_id",
+            sqlite_where=sa.text("account_id IS NOT NULL"),
+            postgresql_where=sa.text("account_id IS NOT NULL"),
+        )
 
     op.drop_table("permission_key")
     with op.batch_alter_table("member", schema=None) as batch_op:
