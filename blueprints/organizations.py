@@ -32,7 +32,7 @@ def index() -> str:
     return render_template(
         "organizations/index.html",
         rows=found[:PAGE],
-        total=db.session.scalar(counting().where(*matching(q))),
+        total=db.session.scalar(counting(q).where(*matching(q))),
         after=found[PAGE - 1].id if len(found) > PAGE else None,
         q=q,
     )
@@ -144,9 +144,10 @@ def matching(q: str) -> list[ColumnElement[bool]]:
     return [there, or_(*found)]
 
 
-def counting() -> Any:
-    """How many organizations."""
-    return with_administrator(select(func.count()).select_from(Organization))
+def counting(q: str) -> Any:
+    """How many organizations; whom they have at their head only a search asks."""
+    query = select(func.count()).select_from(Organization)
+    return with_administrator(query) if q else query
 
 
 def rows_query() -> Any:

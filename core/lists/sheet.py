@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, bindparam, exists, select
+from sqlalchemy import Row, Select, bindparam, select
 from sqlalchemy.orm import Session
 
 from core.dates import LicenseType
@@ -222,4 +222,11 @@ PEOPLE: Select[*tuple[Any, ...]] = (
     .order_by(Member.email_key)
     .limit(PAGE + 1)
 )  # fmt: skip
-HAS_ANY = exists().where(Permission.member_id == Member.id, Permission.suspended_at.is_(None))
+# One row, not EXISTS: that PostgreSQL answers for everybody's permissions at once.
+HAS_ANY = (
+    select(Permission.id)
+    .where(Permission.member_id == Member.id, Permission.suspended_at.is_(None))
+    .limit(1)
+    .scalar_subquery()
+    .is_not(None)
+)
