@@ -1,12 +1,11 @@
 """/healthz says that the process lives, /readyz whether it can serve; one word each, no detail."""
 
-import shutil
 from datetime import timedelta
 
 from flask import Blueprint, Response, current_app, jsonify
 from sqlalchemy.exc import SQLAlchemyError
 
-from core import meta
+from core import disk, meta
 from core.dates import now
 from core.db import db
 from core.revisions import CURRENT, state_of
@@ -15,7 +14,6 @@ from core.settings import Settings
 bp = Blueprint("health", __name__)
 
 SILENCE = timedelta(seconds=60)  # after which a worker counts as gone
-LEAST_DISK = 0.05  # of the disk that must be free
 
 
 @bp.get("/healthz")
@@ -51,5 +49,4 @@ def _is_worker_alive() -> bool:
 
 def _has_room() -> bool:
     settings: Settings = current_app.extensions["settings"]
-    usage = shutil.disk_usage(settings.data)
-    return usage.free > usage.total * LEAST_DISK
+    return disk.has_room(settings.data)

@@ -1,20 +1,19 @@
 """What `./portal check` says: one line each for configuration, database, migrations, mail and disk."""
 
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from core import disk as room
 from core import probe, revisions
 from core import setting_kinds as kinds
 from core.mailing import smtp
 from core.secret_files import with_secrets
 from core.settings import Settings
 
-LEAST_DISK = 5  # percent that must be free
 MOST_FAULTS = 3  # that one line names
 MIGRATIONS = {
     revisions.EMPTY: (True, "none yet; the first start makes them"),
@@ -113,11 +112,4 @@ def disk(settings: Settings) -> Line:
     folder = next(path for path in (settings.data, *settings.data.parents) if path.exists())
     if not os.access(folder, os.W_OK | os.X_OK):
         return Line("disk", False, f"{folder} cannot be written to")
-    free = free_percent(folder)
-    return Line("disk", free > LEAST_DISK, f"{free} % free in {folder}")
-
-
-def free_percent(folder: Path) -> int:
-    """How much of the disk below a folder is free."""
-    usage = shutil.disk_usage(folder)
-    return int(100 * usage.free / usage.total)
+    return Line("disk", room.has_room(folder), f"{room.free_percent(folder)} % free in {folder}")

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from blueprints import health
 from core import db as database_
-from core import meta
+from core import disk, meta
 from core.dates import now
 from core.settings import load
 from tests.servers import free_port
@@ -63,7 +63,7 @@ def test_another_schema_is_not_ready(ready: Ask, session: Session) -> None:
 
 @pytest.mark.on_sqlite
 def test_a_full_disk_is_not_ready(ready: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health, "LEAST_DISK", 1.0)
+    monkeypatch.setattr(disk, "LEAST_FREE", 100)
     assert ready() == (503, {**GOOD, "status": "failed", "disk": "failed"})
 
 
