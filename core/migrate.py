@@ -6,17 +6,16 @@ import contextlib
 import importlib
 import logging
 from collections.abc import Iterator
-from pathlib import Path
 
 from flask import Flask
 from flask_alembic import Alembic
-from sqlalchemy import make_url, text
+from sqlalchemy import text
 
 from core import db as database
 from core import meta
 from core.dates import now
-from core.db import Base, db, engine_for
-from core.revisions import EMPTY, FOLDER, known, state_of
+from core.db import Base, db
+from core.revisions import FOLDER, known
 from core.settings import Settings
 
 LOCK = 0x6D696772617465  # PostgreSQL advisory lock; SQLite has the writer gate
@@ -32,19 +31,6 @@ class NumberedAlembic(Alembic):
 
 
 alembic = NumberedAlembic(run_mkdir=False, command_name="", metadatas=Base.metadata)
-
-
-def state(settings: Settings) -> str:
-    """What `core.revisions.state_of` says of the settings' database; a SQLite file that is missing is EMPTY."""
-    path = make_url(settings.database_url).database
-    if settings.is_sqlite and (path is None or not Path(path).exists()):
-        return EMPTY
-    engine = engine_for(settings.database_url)
-    try:
-        with engine.connect() as connection:
-            return state_of(connection)
-    finally:
-        engine.dispose()
 
 
 def upgrade(settings: Settings, *, is_demo: bool = False, target: str = "heads") -> None:

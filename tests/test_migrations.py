@@ -9,7 +9,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import inspect, text
 
-from core import migrate
+from core import migrate, probe
 from core import settings as settings_
 from core.db import Base, engine_for
 from core.revisions import CURRENT, EMPTY, FOREIGN, NEWER, OLDER, known
@@ -54,7 +54,7 @@ def test_schema_goes_down_and_up_again(new: Settings) -> None:
     before = tables(new)
     migrate.downgrade(new, "base")
     assert tables(new) == {"alembic_version"}
-    assert migrate.state(new) == EMPTY
+    assert probe.state(new) == EMPTY
     migrate.upgrade(new)
     assert tables(new) == before
 
@@ -70,25 +70,25 @@ def test_migrating_again_changes_nothing(new: Settings) -> None:
 
 
 def test_state_of_a_database_is_told(new: Settings) -> None:
-    assert migrate.state(new) == EMPTY
+    assert probe.state(new) == EMPTY
     migrate.upgrade(new)
-    assert migrate.state(new) == CURRENT
+    assert probe.state(new) == CURRENT
     run(new, "UPDATE alembic_version SET version_num = '9999'")
-    assert migrate.state(new) == NEWER
+    assert probe.state(new) == NEWER
 
 
 def test_older_revision_is_told_from_the_newest(new: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     migrate.upgrade(new)
     monkeypatch.setattr("core.revisions.known", lambda: [*known(), "9999"])
-    assert migrate.state(new) == OLDER
+    assert probe.state(new) == OLDER
 
 
 def test_tables_of_others_are_foreign(new: Settings) -> None:
     run(new, "CREATE TABLE theirs (id INTEGER)")
-    assert migrate.state(new) == FOREIGN
+    assert probe.state(new) == FOREIGN
 
 
 def test_asking_for_the_state_makes_no_file(tmp_path: Path) -> None:
     settings = settings_.load(environ(f"sqlite:///{tmp_path / 'portal.db'}", tmp_path))
-    assert migrate.state(settings) == EMPTY
+    assert probe.state(settings) == EMPTY
     assert list(tmp_path.iterdir()) == []
