@@ -16,7 +16,6 @@ from flask import Flask, Response, g, jsonify, make_response, redirect, request,
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_security import RoleMixin, Security, UserDatastore
-from flask_security.utils import set_request_attr
 from sqlalchemy import select
 
 from core import addresses, limits, passwords
@@ -29,7 +28,6 @@ from core.settings import Settings
 from models import Account, SignIn
 
 SIGN_IN = "/login"
-FRESH = timedelta(minutes=10)
 LATELY = timedelta(days=30)
 
 log = logging.getLogger("portal.accounts")
@@ -52,32 +50,6 @@ class NoRole(RoleMixin):
     """Flask-Security wants a role model; the portal has one role, `Account.is_operator`, and no table of them."""
 
 
-class AccountDatastore(UserDatastore):
-    """Where Flask-Security finds accounts, however the address is spelled."""
-
-    def __init__(self) -> None:
-        super().__init__(Account, NoRole)
-
-    def find_user(self, case_insensitive: bool = False, **kwargs: Any) -> Account | None:
-        """The account with this address or uniquifier."""
-        if "email" in kwargs:
-            return Account.by_email(db.session, kwargs["email"])
-        return db.session.query(Account).filter_by(**kwargs).one_or_none()
-
-    def put(self, model: Any) -> Any:
-        """Keep a new or changed row."""
-        db.session.add(model)
-        return model
-
-    def delete(self, model: Any) -> None:
-        """Remove a row."""
-        db.session.delete(model)
-
-    def commit(self) -> None:
-        """End the transaction."""
-        db.session.commit()
-
-
 def init_app(app: Flask, settings: Settings) -> None:
     """Set Flask-Security up: argon2 without a secret of ours, no views, no tokens, no roles."""
     app.config.update(
@@ -85,11 +57,11 @@ def init_app(app: Flask, settings: Settings) -> None:
         SECURITY_PASSWORD_SINGLE_HASH=True,  # no key of ours in it: SECRET_KEY can be changed
         SECURITY_PASSWORD_SCHEMES=["argon2"],
         SECURITY_PASSWORD_HASH_PASSLIB_OPTIONS=passwords.COST,
-        SECURITY_FRESHNESS=FRESH,
         SECURITY_CLI_USERS_NAME=None,
         SECURITY_CLI_ROLES_NAME=None,
     )
-    security = Security(app, AccountDatastore(), register_blueprint=False)
+    # It finds and keeps nobody for us: core.people loads the person, models.py changes accounts.
+    security = Security(app, UserDatastore(Account, NoRole), register_blueprint=False)
     _drop_principal(app, security)
     manager = security.login_manager
     manager.session_protection = None  # a session is a row; an address that changes on the way does not end it
@@ -161,11 +133,9 @@ def sign_in(account: Account) -> None:
     _row, secret = SignIn.start(account, device_of(request.user_agent.string), request.remote_addr or "", now())
     session.clear()
     g.pop("csrf_token", None)
-    flask_login.login_user(account, force=True)
+    flask_login.login_user(account)
     log.info("account %d signed in from %s", account.id, request.remote_addr)
     session[SESSION_SECRET] = secret
-    session["fs_paa"] = now().timestamp()  # when the password was asked for, as Flask-Security keeps it
-    set_request_attr("fs_authn_via", "session")
 
 
 def begin_anew(account: Account) -> None:

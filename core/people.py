@@ -7,7 +7,6 @@ from typing import Any, cast
 
 from flask import Flask, request, session
 from flask_login import current_user as _current_user
-from flask_security.utils import set_request_attr
 from sqlalchemy import bindparam, select, update
 from sqlalchemy import cast as sql_cast
 from sqlalchemy.sql.sqltypes import String
@@ -148,8 +147,6 @@ def load(uniquifier: str) -> Person | None:
     row = db.session.connection().execute(PERSON, values).first()
     if row is None or not (person := Person(row)).is_active or _is_aged(person, now()):
         return None
-    set_request_attr("fs_authn_via", "session")
-    set_request_attr("fs_paa", session.get("fs_paa", 0))
     _note_use(person, now())
     return person
 

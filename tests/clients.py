@@ -80,7 +80,7 @@ def sign_in(client: Client, player: Player) -> Client:
         db.session.commit()
     with client.session_transaction(base_url=client.application.extensions["settings"].base_url) as session:
         session.update({"_user_id": player.uniquifier, "_fresh": True, "_id": None, SESSION_SECRET: secret})
-        session["fs_cc"], session["fs_paa"] = "set", now().timestamp()
+        session["fs_cc"] = "set"
     client.forget_token()
     return client
 
