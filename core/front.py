@@ -19,10 +19,11 @@ from urllib.parse import quote
 
 from granian.rsgi import HTTPProtocol, Scope  # type: ignore[attr-defined]
 
-BODY_LIMIT = 1 << 20  # bytes
+from core.security import MOST_BYTES
+
 BODY_DEADLINE = 10.0  # seconds
 MOST_FIELDS = 10_000  # of a form; reading 300,000 empty ones would hold a thread for seconds
-THREADS = 4
+THREADS = 4  # of a process; more cost throughput and tail, because they wait for one interpreter and one writer
 
 Environ = dict[str, Any]
 Header = tuple[str, str]
@@ -58,7 +59,7 @@ class Front:
 
     app: WsgiApp
     headers: Sequence[Header] = ()
-    body_limit: int = BODY_LIMIT
+    body_limit: int = MOST_BYTES
     body_deadline: float = BODY_DEADLINE
     most_fields: int = MOST_FIELDS
     threads: int = THREADS
@@ -84,6 +85,7 @@ class Front:
             return self._own_answer(refusal.status, str(refusal))
         except Exception:
             log.exception("A request could not be answered")
+            # Granian would answer too, without the headers that go with all of ours.
             return self._own_answer(HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong. Try again later.")
 
     async def _body(self, headers: Sequence[Header], proto: HTTPProtocol) -> bytes:
@@ -127,6 +129,7 @@ class Front:
             written.extend(parts)
         finally:
             getattr(parts, "close", lambda: None)()
+        # An application may begin anew when it fails on the way (PEP 3333): the last word counts.
         status, headers = begun[-1]
         return Answer(int(status[:3]), headers, b"".join(written))
 
@@ -148,6 +151,7 @@ def _length_of(headers: Sequence[Header]) -> int | None:
     if any(name == "transfer-encoding" for name, _ in headers):
         return None
     lengths = {value.strip() for name, value in headers if name == "content-length"} or {"0"}
+    # The same length twice is allowed (RFC 9110); two different ones are an attempt to smuggle a request.
     length = lengths.pop()
     if lengths or not re.fullmatch("[0-9]{1,18}", length):
         raise Refusal(HTTPStatus.BAD_REQUEST, "The length of the request makes no sense.")
@@ -167,10 +171,12 @@ def _environ_of(scope: Scope, headers: Sequence[Header], body: bytes) -> Environ
     return {
         "REQUEST_METHOD": scope.method,
         "SCRIPT_NAME": "",
+        # WSGI wants the bytes of the path one by one, as latin-1 has them (PEP 3333).
         "PATH_INFO": scope.path.encode().decode("latin-1"),
         "QUERY_STRING": scope.query_string,
         "SERVER_NAME": server,
         "SERVER_PORT": port,
+        # Granian names HTTP/1.0 "1".
         "SERVER_PROTOCOL": "HTTP/1.0" if scope.http_version == "1" else f"HTTP/{scope.http_version}",
         "REMOTE_ADDR": _address_of(scope),
         "CONTENT_LENGTH": str(len(body)),
@@ -196,8 +202,10 @@ def _header_variables(headers: Sequence[Header]) -> dict[str, str]:
         if "_" in name or name in ("content-length", "transfer-encoding"):
             continue
         key = "CONTENT_TYPE" if name == "content-type" else "HTTP_" + name.upper().replace("-", "_")
+        # Cookies may come in several headers, whose values commas would spoil (RFC 9113).
         glue = "; " if name == "cookie" else ","
         variables[key] = f"{variables[key]}{glue}{value}" if key in variables else value
+    # A proxy may have looked at the one and the application at the other.
     if len([name for name, _ in headers if name == "host"]) > 1:
         raise Refusal(HTTPStatus.BAD_REQUEST, "The request names two hosts.")
     return variables
@@ -214,5 +222,6 @@ def _send(proto: HTTPProtocol, answer: Answer, is_head: bool) -> None:
 def _log_access(scope: Scope, environ: Environ, status: int, seconds: float) -> None:
     # The links in mail carry their token in the path, and a token in a log is a key in a log.
     path = quote(re.sub(r"[^/]{20,}", "(hidden)", scope.path), safe="/()")
+    # Behind a trusted proxy the application has put the visitor's address into its environ.
     address = environ.get("REMOTE_ADDR") or _address_of(scope)
     access.info('%s "%s %s" %d %.1f ms', address, scope.method, path, status, seconds * 1000)
