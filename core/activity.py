@@ -58,6 +58,7 @@ class Activity(Base):
     __tablename__ = "activity"
     __table_args__ = (UniqueConstraint("stream", "number"), Index("ix_activity_stream_at", "stream", "at"))
 
+    # SQLite numbers only a primary key of the type INTEGER by itself.
     id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
     stream: Mapped[str] = mapped_column(String(20))
     number: Mapped[int]
@@ -96,6 +97,7 @@ def record(
 
     The caller has locked the organization's row (the portal's stream locks itself); `target` is any row with an id.
     """
+    # A new target has no id before, and the statement below flushes nothing by itself.
     session.flush()
     stream = PORTAL if organization_id is None else str(organization_id)
     if organization_id is None and session.get_bind().dialect.name == "postgresql":

@@ -26,7 +26,8 @@ from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeDecorator
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-BUSY_TIMEOUT_MS = 10_000
+BUSY_TIMEOUT_MS = 10_000  # for who does not know the gate: a backup, a shell
+# FULL: a key that was redeemed stays so after a power cut; with WAL, NORMAL may lose the last commits.
 PRAGMAS = ("journal_mode=WAL", "foreign_keys=ON", f"busy_timeout={BUSY_TIMEOUT_MS}", "synchronous=FULL")
 
 
@@ -90,6 +91,7 @@ class WriterGate:
         self._lock.acquire()
         self.owner = threading.get_ident()
         if self._path is not None:
+            # Stays open: flock is a system call, opening is a walk through the folders.
             self._file = self._file or self._path.open("ab")
             fcntl.flock(self._file, fcntl.LOCK_EX)
 
@@ -163,6 +165,7 @@ class GatedConnection(sqlite3.Connection):
             self.gate.leave()
 
 
+# Views answer after the commit with the rows at hand; expired ones would each be read again.
 db = SQLAlchemy(session_options={"expire_on_commit": False})
 
 
@@ -188,7 +191,10 @@ def engine_for(database_url: str) -> Engine:
 def engine_options(database_url: str) -> dict[str, Any]:
     """What `create_engine` needs for this kind of database."""
     if make_url(database_url).get_backend_name() == "sqlite":
+        # With an isolation level the driver begins by itself, and only DEFERRED. The pool may hand a connection on to
+        # another thread; no two use it at one time.
         return {"connect_args": {"factory": GatedConnection, "isolation_level": None, "check_same_thread": False}}
+    # A restarted server, or a firewall that forgot an idle connection, costs nobody an error page.
     return {"pool_pre_ping": True, "pool_recycle": 1800, "connect_args": {"connect_timeout": 10}}
 
 
@@ -211,6 +217,7 @@ def prepare(engine: Engine) -> None:
 
     @event.listens_for(engine, "begin")
     def begun(connection: Connection) -> None:
+        # SQLAlchemy says that it begins and sends nothing; with `isolation_level` None this is the only BEGIN.
         raw(connection).begin(current_mode())
 
     @event.listens_for(engine, "before_cursor_execute")

@@ -78,8 +78,6 @@ def run(session: Session, job: Job, now: datetime) -> bool:
 
 def take(session: Session, name: str, slot: datetime) -> bool:
     """Take a slot for the transaction at hand; another worker waits for its end and then finds it taken."""
-    if session.get(JobRun, (name, slot)) is not None:
-        return False
     insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
     taking = insert(JobRun).values(name=name, slot=slot).on_conflict_do_nothing().returning(JobRun.name)
     return session.scalar(taking) is not None

@@ -67,7 +67,7 @@ class PersonalResults(Results):
     @property
     def error(self) -> str:
         """The sentence beside the field; the box with the offer stands for a single key that needs an organization."""
-        return "" if len(self.entries) == 1 and self.for_organization else str(Results.error.fget(self))  # type: ignore[attr-defined]
+        return "" if len(self.entries) == 1 and self.for_organization else super().error
 
     @property
     def reason(self) -> str:

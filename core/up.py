@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 GRACE = 35.0  # seconds to stop in; the web server gives its requests 30
 SETTLED = 5.0  # seconds after which a process counts as having come up
 LONGEST_PAUSE = 30.0  # seconds between two tries to start what ends again and again
-TICK = 0.1
-PR_SET_PDEATHSIG = 1
+TICK = 0.1  # seconds
+PR_SET_PDEATHSIG = 1  # linux/prctl.h; Python has no name for it
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -113,6 +113,7 @@ def _look_after(child: Child) -> int:
     if code is None:
         return 0
     if not child.has_lived:
+        # Negative after a signal. Ending well before it ever served is no success either.
         return abs(code) or 1
     print(f"The {child.name} ended ({code}) and is started again.", file=sys.stderr, flush=True)
     child.restart_later()
@@ -139,6 +140,7 @@ def end_with(parent: int) -> Callable[[], None]:
 
     def ask() -> None:
         prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        # Killed before we asked: nobody will tell us any more.
         if os.getppid() != parent:
             os._exit(1)
 

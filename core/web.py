@@ -28,6 +28,7 @@ def serve() -> None:
     """Serve until told to stop."""
     settings = settings_.current()
     os.register_at_fork(after_in_child=_heed_signals)
+    # Granian binds addresses, no names.
     address = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0][4][0]
     Granian(
         "core.web:create",
@@ -57,6 +58,7 @@ def _heed_signals() -> None:
 
 def create() -> Front:
     """The application of one worker."""
+    # Here, so that the master, which imports this module and serves nothing, stays small.
     from app import create_app
 
     app = create_app(with_secrets(settings_.current(), create=True))

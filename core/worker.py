@@ -31,7 +31,7 @@ log = logging.getLogger("portal.worker")
 SENDERS = 3  # so that a recipient's slow server does not keep the others waiting
 LOOK_EVERY = 1.0  # seconds
 SAY_EVERY = 60.0  # seconds between two lines about the same trouble
-STOP_WITHIN = 25.0  # seconds for the dialogues under way
+STOP_WITHIN = 25.0  # seconds for the dialogues under way; less than the GRACE of core.up
 
 
 def run(settings: Settings) -> None:
@@ -106,6 +106,7 @@ def queue(app: Flask, settings: Settings) -> Huey:
     if settings.is_sqlite:
         huey = SqliteHuey("portal", filename=str(settings.data / "jobs.db"))
     else:
+        # libpq knows no driver in an address.
         huey = PostgresHuey("portal", dsn=settings.database_url.replace("postgresql+psycopg:", "postgresql:", 1))
 
     @huey.periodic_task(crontab(), name="jobs")  # type: ignore[untyped-decorator]
@@ -118,6 +119,7 @@ def queue(app: Flask, settings: Settings) -> Huey:
 
 def consumer(huey: Huey) -> Consumer:
     """Huey's consumer, with one thread for its tasks; SIGTERM and SIGHUP let what runs end."""
+    # By default the pause between two looks grows to 10 seconds while nothing is to be done.
     made = huey.create_consumer(workers=1, worker_type="thread", max_delay=0.5, graceful_signal="TERM")
     made._signal_actions[signal.SIGHUP] = (False, True)  # it would start itself anew; that is the parent's part
     for name in ("huey.consumer.Worker", "huey.consumer.Scheduler"):
