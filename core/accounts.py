@@ -88,6 +88,7 @@ def authenticated(email: str, password: str) -> Account:
     :raise TooMany: for either after too many wrong passwords; right ones do not count.
     """
     counted = _wrong_password_subjects(addresses.key(email))
+    # Counted before it is looked at, so that many guesses at one time are not all the first; a right one is given back.
     for rule, subject in counted.items():
         limits.count(rule, subject)
     found = Account.by_email(db.session, email)
@@ -102,7 +103,7 @@ def authenticated(email: str, password: str) -> Account:
     for rule, subject in counted.items():
         limits.give_back(rule, subject)
     if not account.active:
-        db.session.commit()
+        db.session.commit()  # what was given back, though the answer is no
         raise BadInput(_l("This account is blocked. Contact the vendor."))
     return account
 
@@ -132,7 +133,7 @@ def sign_in(account: Account) -> None:
     end_session()
     _row, secret = SignIn.start(account, device_of(request.user_agent.string), request.remote_addr or "", now())
     session.clear()
-    g.pop("csrf_token", None)
+    g.pop("csrf_token", None)  # Flask-WTF keeps the old session's token here as long as the request
     flask_login.login_user(account)
     log.info("account %d signed in from %s", account.id, request.remote_addr)
     session[SESSION_SECRET] = secret
@@ -166,6 +167,7 @@ def ask_to_sign_in() -> Response:
         response = make_response("", 401)
         response.headers["HX-Redirect"] = sign_in_address(htmx.current_url)
         return vary(response)
+    # An address that takes a POST may have no page: back to the one that had the form.
     back = request.full_path if request.method in SAFE_METHODS else request.referrer
     return vary(make_response(redirect(sign_in_address(back), 303)))
 

@@ -56,6 +56,7 @@ def init_app(app: Flask) -> None:
     """Close every view that is not named as open."""
 
     def must_be_signed_in() -> Any:
+        # No view has this address: 404 for everybody tells nobody more.
         if request.endpoint is None or request.endpoint in OPEN_VIEWS or current_user.is_authenticated:
             return None
         return app.login_manager.unauthorized()  # type: ignore[attr-defined]

@@ -50,6 +50,7 @@ RULES = {
     "key": Rule(60, HOUR, _l("Too many permission keys were entered. Try again later.")),
     "key-address": Rule(300, HOUR, _l("Too many permission keys were entered from here. Try again later.")),
     "invitation": Rule(500, DAY, _l("An organization invites at most 500 people a day. Invite the others tomorrow.")),
+    # Counts by recipient, whoever writes: nobody's mailbox is filled from here.
     "letter": Rule(5, DAY, _l("This address got enough mail for today. Try again tomorrow.")),
 }
 
@@ -87,6 +88,7 @@ def count_within(rule: str, subject: str, amount: int = 1) -> None:
     at = now()
     ((_hidden, used, ends_at),) = db.session.execute(_counting(db.session, rule, [subject], amount, at))
     if used > RULES[rule].most:
+        # Nothing of it stays: a list that is too long must not use up what is left for a shorter one.
         db.session.rollback()
         raise TooMany(RULES[rule].sentence, retry_after=max(1, round((ends_at - at).total_seconds())))
 

@@ -12,10 +12,11 @@ from flask_security.utils import hash_password, verify_password
 
 from core.errors import BadInput
 
+# OWASP ASVS 5.0, 6.2.1: at least 8, strongly advised 15; rules of composition are none of ours (6.2.5).
 SHORTEST = 8
 ADVISED = 15
 LONGEST = 1000  # characters; argon2 takes more, a form need not
-_ESTIMATED = 40
+_ESTIMATED = 40  # characters; the estimate's time grows faster than their number, and a thread waits for it
 
 #: Argon2id: 19 MiB, 2 passes. More memory would let a handful of sign-ins at one time fill a small machine.
 COST = {"argon2__memory_cost": 19456, "argon2__time_cost": 2, "argon2__parallelism": 1}
@@ -28,6 +29,7 @@ def hashed(password: str) -> str:
 
 def is_right(password: str, kept: str | None) -> bool:
     """Whether it is the password; takes as long when there is none, so that time tells nobody who has an account."""
+    # Also where it is not needed: making it takes as long as a password, and the first sign-in must not tell.
     decoy = _decoy()
     if len(password) > LONGEST:
         password, kept = "", None

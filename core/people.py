@@ -21,6 +21,7 @@ IDLE_AGE = timedelta(days=14)
 LONGEST_AGE = timedelta(days=30)
 USED_EVERY = timedelta(minutes=5)  # how exact `used_at` is: a session in use costs one write in five minutes
 
+# The number of the organization's last activity: while it stands, remembered counts are true (`core.lists.roster`).
 _newest = (
     select(Activity.number)
     .where(Activity.stream == sql_cast(Organization.id, String))
@@ -156,6 +157,7 @@ def _is_aged(person: Person, at: datetime) -> bool:
 
 
 def _note_use(person: Person, at: datetime) -> None:
+    # A POST writes by itself, and on SQLite a second writer in it would wait for the first for ever.
     if at - person.used_at < USED_EVERY or request.method not in {"GET", "HEAD"}:
         return
     with writing_apart() as connection:
@@ -173,6 +175,8 @@ def actor() -> Actor:
     return Actor("operator" if person.is_operator else "person", person.id, request.remote_addr or "")
 
 
+# In this order: Edge and Opera call themselves Chrome too, and Chrome calls itself Safari; Android is a Linux, and an
+# iPhone says that it is like Mac OS.
 BROWSERS = {"Edg": "Edge", "OPR": "Opera", "Firefox": "Firefox", "Chrome": "Chrome", "Safari": "Safari"}
 SYSTEMS = {"Android": "Android", "iPhone": "iPhone", "iPad": "iPad", "Windows": "Windows", "Mac OS": "macOS",
            "CrOS": "ChromeOS", "Linux": "Linux"}  # fmt: skip

@@ -9,6 +9,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from core.pages.answers import problem, sentence_of
 from core.settings import Settings
 
+# `data:`: the style sheet carries its icons. Inline styles and scripts are nowhere allowed, so none is written.
 CONTENT_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -16,8 +17,9 @@ CONTENT_POLICY = (
 HEADERS = {
     "Content-Security-Policy": CONTENT_POLICY,
     "X-Content-Type-Options": "nosniff",
+    # Links in letters carry tokens, which no other site is to see; Flask-WTF asks for the referrer on our own pages.
     "Referrer-Policy": "same-origin",
-    "X-Frame-Options": "DENY",
+    "X-Frame-Options": "DENY",  # what `frame-ancestors` says, for browsers that do not know it
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
@@ -32,13 +34,14 @@ def init_app(app: Flask, settings: Settings) -> None:
     secure = settings.base_url.startswith("https:")
     app.config.update(
         SECRET_KEY=settings.secret_key,
+        # With this prefix no other host of the domain can set it.
         SESSION_COOKIE_NAME="__Host-session" if secure else "session",
         SESSION_COOKIE_SECURE=secure,
         SESSION_COOKIE_HTTPONLY=True,
-        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_SAMESITE="Lax",  # with Strict, a link from a letter would find nobody signed in
         MAX_CONTENT_LENGTH=MOST_BYTES,
         MAX_FORM_MEMORY_SIZE=MOST_BYTES,
-        MAX_FORM_PARTS=2000,
+        MAX_FORM_PARTS=2000,  # of multipart, which no form of ours sends; core.front counts the fields of the others
         TRUSTED_HOSTS=[Host(name) for name in settings.trusted_hosts],
         WTF_CSRF_TIME_LIMIT=None,  # as long as the session; a page left open over lunch still works
     )
@@ -72,6 +75,7 @@ def with_headers(response: Response) -> Response:
         response.headers.setdefault(name, value)
     if request.is_secure:
         response.headers.setdefault("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
+    # Pages show people and keys: none stays in a cache, or is there again behind Back after signing out.
     if request.endpoint != "static":
         response.headers.setdefault("Cache-Control", "no-store")
     return response
