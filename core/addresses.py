@@ -93,11 +93,13 @@ def key(address: str) -> str:
 
 
 def _lower(text: str) -> str:
+    # Lower case can take letters apart again: İ becomes an i and a dot.
     return text.lower() if text.isascii() else unicodedata.normalize("NFC", text.lower())
 
 
 @lru_cache(4096)
 def _ascii_domain(domain: str) -> str:
+    # Encoding costs more than the length says: only what can be a domain is encoded.
     if domain.isascii() or len(domain) > _DOMAIN_LENGTH:
         return _lower(domain)
     try:
@@ -155,6 +157,7 @@ def _wrong_syntax(address: str) -> LazyString | None:
     local, _at, domain = address.partition("@")
     if ".." in address:
         return _("there are two dots in a row")
+    # Each side beside one that is good, so that the sentence can name the wrong one.
     if not _is_valid(f"{local}@example.com"):
         return _("“%(local)s” cannot stand before the @", local=local)
     if not _is_domain(domain):

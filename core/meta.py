@@ -10,7 +10,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from core.db import Base, Instant
 
-ALIVE_EVERY = timedelta(seconds=10)
+ALIVE_EVERY = timedelta(seconds=10)  # one write; /readyz calls a worker gone after six of them
 
 
 class Meta(Base):
@@ -20,6 +20,7 @@ class Meta(Base):
     __table_args__ = (CheckConstraint("id = 1", name="one_row"),)
 
     id: Mapped[int] = mapped_column(primary_key=True, default=1)
+    # Stands in the link that creates the first operator, which so opens no other portal.
     instance: Mapped[str] = mapped_column(String(36))
     is_demo: Mapped[bool] = mapped_column(default=False, server_default=false())
     made_at: Mapped[datetime] = mapped_column(Instant)

@@ -55,6 +55,7 @@ def application(settings: Settings) -> Flask:
         importlib.import_module(module)
     app = Flask("portal.migrations")
     app.config["ALEMBIC"] = {"script_location": str(FOLDER)}
+    # SQLite alters few things, so tables are copied; and each database spells a default in its own way.
     app.config["ALEMBIC_CONTEXT"] = {"render_as_batch": True, "compare_type": True, "compare_server_default": False}
     database.init_app(app, settings.database_url)
     alembic.init_app(app)

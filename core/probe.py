@@ -19,6 +19,7 @@ from core.settings import Settings
 def reading(settings: Settings) -> Iterator[Connection]:
     """A connection that makes no file and, on SQLite, cannot write."""
     if (path := sqlite_file(settings)) is not None:
+        # Opening a SQLite file the usual way makes it when it is missing, and changes it to WAL.
         uri = f"file:{quote(str(path))}?mode=ro"
         engine = create_engine("sqlite://", creator=lambda: sqlite3.connect(uri, uri=True), poolclass=NullPool)
     else:

@@ -95,6 +95,7 @@ def in_organization(
 ) -> list[Right]:
     """What a member may run of his organization's products, one right a product."""
     values = {"organization_id": organization_id, "member_id": member_id}
+    # Below the session: nothing is flushed first, and no entity is made of a row.
     rows = session.connection().execute(SHARED, values)
     return best(_right(row, _shared_reason(row, is_enabled, condition(row, now)), zone, now) for row in rows)
 

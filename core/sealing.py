@@ -7,8 +7,8 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 KEY_LENGTH = 32
-_VERSION = b"\x01"
-_NONCE_LENGTH = 12
+_VERSION = b"\x01"  # should there ever be another cipher; sealed too, so that nobody changes it
+_NONCE_LENGTH = 12  # bytes, what GCM is made for; at random, good for 2³² keys (NIST SP 800-38D)
 
 
 class SealBroken(Exception):

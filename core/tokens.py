@@ -9,12 +9,12 @@ from itsdangerous import BadData, TimestampSigner, URLSafeTimedSerializer
 from itsdangerous.encoding import base64_decode, base64_encode
 
 INVITATION_AGE = timedelta(days=14)
-CONFIRM_AGE = timedelta(days=7)
+CONFIRM_AGE = timedelta(days=7)  # as long as an account waits: models.UNCONFIRMED_AGE
 RESET_AGE = timedelta(hours=1)
 CHANGE_EMAIL_AGE = timedelta(days=1)
 SETUP_AGE = timedelta(days=1)
 
-_LONGEST = 2048
+_LONGEST = 2048  # characters; ours have about 100
 
 
 class TokenInvalid(Exception):
@@ -66,6 +66,7 @@ def read(
         ident, nonce = _serializer(secret_key, purpose, now).loads(token, max_age=age)
     except (BadData, TypeError, ValueError):
         raise TokenInvalid from None
+    # True is an int too, and no id.
     if type(ident) is not int or type(nonce) is not str:
         raise TokenInvalid
     return ident, nonce
@@ -87,6 +88,7 @@ def _serializer(secret_key: str, purpose: Purpose, now: datetime | None) -> URLS
         secret_key,
         salt=f"portal.{purpose.value}",
         signer=_Signer,
+        # The library's defaults are SHA-1 and a derivation of its own.
         signer_kwargs={"key_derivation": "hmac", "digest_method": hashlib.sha256, "now": now},
     )
 
