@@ -25,10 +25,8 @@ from sqlalchemy import (
     Select,
     String,
     UniqueConstraint,
-    and_,
     delete,
     false,
-    or_,
     select,
     update,
 )
@@ -118,6 +116,7 @@ class Account(Base, UserMixin):
     email_key: Mapped[str] = mapped_column(String(320), unique=True)
     name: Mapped[str] = mapped_column(String(NAME_LENGTH))
     password: Mapped[str | None] = mapped_column(String(255))
+    # What a session and Flask-Login name the account by; another one ends whatever somebody else had begun.
     fs_uniquifier: Mapped[str] = mapped_column(String(64), unique=True)
     created_at: Mapped[datetime] = mapped_column(Instant)
     confirmed_at: Mapped[datetime | None] = mapped_column(Instant)
@@ -152,6 +151,7 @@ class Account(Base, UserMixin):
             account = cls(fs_uniquifier=secrets.token_hex(16))
             session.add(account)
         account.email, account.email_key, account.name = email, addresses.key(email), name
+        # Asking again begins the days anew in which the address can be confirmed.
         account.password, account.created_at, account.nonce = hashed, now, secrets.token_urlsafe(16)
         return flushed(account)
 
@@ -272,6 +272,7 @@ class Account(Base, UserMixin):
         :raise BadInput: when it is no address, or the account's own.
         """
         email = checked_email(email, field)
+        # Compared as it is spelled: another spelling of the same address is a change that one may want.
         if email == self.email:
             raise BadInput(_l("This is the address of this account already."), field=field)
         self.wanted_email, self.nonce = email, secrets.token_urlsafe(16)
@@ -304,6 +305,7 @@ class Account(Base, UserMixin):
                 for each in key.licenses:
                     each.set_instants(self.zone)
         if changed:
+            # Which fields, not what they said: activity cannot be changed, and people may want to be forgotten.
             record(session_of(self), None, by, "account.edit", self, now, after=sorted(changed))
 
     def block(self, by: Actor, now: datetime) -> bool:
@@ -443,6 +445,10 @@ class Item:
     end: date | None = None
 
 
+class Redeemed(Exception):
+    """A key has another owner than it was locked for."""
+
+
 class PermissionKey(Base):
     """Text that the vendor hands out; holds items that become licenses when it is redeemed, once."""
 
@@ -475,6 +481,7 @@ class PermissionKey(Base):
         ),
     )  # fmt: skip
 
+    # No page reads a key without its items: one statement reads those of all keys of a list.
     licenses: Mapped[list[License]] = relationship(
         back_populates="key", order_by="License.position", lazy="selectin", cascade="all, delete-orphan"
     )
@@ -506,6 +513,7 @@ class PermissionKey(Base):
             note=line(note, field="note", required=False), issued_at=now,
             issued_by=by.id if by.kind == "operator" else None,
         )  # fmt: skip
+        # In UTC: there is no owner yet whose day it could be.
         key.licenses = License.of_items(items, digest, now.date())
         session.add(key)
         record(session, None, by, "key.issue", flushed(key), now, after=[each.summary for each in key.licenses])
@@ -600,6 +608,7 @@ class PermissionKey(Base):
         owned = {"organization_id": organization_id, "account_id": None if organization_id else owner.id}
         values = {**owned, "redeemed_at": now, "redeemed_by": by.id, "released_at": None}
         taken = rows_changed(session_of(self), taking.values(values)) == 1
+        # The statement passed by the row at hand; and of two that redeem at once, the slower one reads who was quicker.
         session_of(self).refresh(self)
         if not taken:
             return self._lost_to(owner, today)
@@ -632,13 +641,14 @@ class PermissionKey(Base):
         session, owner = session_of(self), self.organization_id
         if owner is not None:
             Organization.locked(session, owner)
-        attempt = session.begin_nested()
-        session.refresh(self, with_for_update=LOCK)
-        if self.organization_id in (None, owner):
-            attempt.commit()
-            return self
-        attempt.rollback()  # it was redeemed meanwhile: let go of it, so that its organization comes first
-        return self.lock()
+        try:
+            with session.begin_nested():
+                session.refresh(self, with_for_update=LOCK)
+                if self.organization_id not in (None, owner):
+                    raise Redeemed
+        except Redeemed:  # while it was waited for: it is let go, so that its organization comes first
+            return self.lock()
+        return self
 
     def revoke(self, by: Actor, now: datetime, why: str = "") -> bool:
         """Withdraw it; its licenses turn Revoked, permissions are kept. False when it was withdrawn already."""
@@ -752,6 +762,7 @@ class Organization(Base):
         :raise RuleBroken: when the account belongs to an organization, or the key is not usable.
         """
         session = session_of(account)
+        # Two forms sent at once wait for each other here, and the second one finds the membership.
         session.refresh(account, with_for_update=LOCK)
         account.check_free_to_join()
         organization = cls(created_at=now, **checked_profile(profile))
@@ -764,6 +775,7 @@ class Organization(Base):
             )
         )  # fmt: skip
         record(session, organization.id, by, "organization.create", organization, now)
+        # Last, because an organization comes before its keys. It cannot own the key already, new as it is.
         if not key.redeem(organization, by, now, today):
             raise KeyInUse()
         return organization
@@ -775,6 +787,7 @@ class Organization(Base):
         :raise Missing: when there is none.
         """
         query = select(cls).where(cls.id == organization_id, cls.deleted_at.is_(None)).with_for_update(key_share=True)
+        # What this session read before the lock may have changed while it waited.
         found = session.scalars(query.execution_options(populate_existing=True)).one_or_none()
         if found is None:
             raise Missing(_l("There is no such organization."))
@@ -854,6 +867,7 @@ class Organization(Base):
         query = select(License).join(License.key).join(License.product)
         query = query.options(joinedload(License.key), joinedload(License.product))
         query = query.where(PermissionKey.organization_id == self.id)
+        # Left to themselves, SQLite puts NULL first and PostgreSQL last.
         in_order = query.order_by(Product.name, License.end_on.is_(None), License.end_on, License.id)
         return list(session_of(self).scalars(in_order).unique())
 
@@ -872,11 +886,11 @@ class Organization(Base):
     @property
     def leaders(self) -> list[Member]:
         """Administrator and, where there is one, co-administrator: whom to ask."""
-        # Each role by its own index: “not a member” would read everybody.
-        leads = [
-            and_(Member.organization_id == self.id, Member.role == each) for each in (ADMINISTRATOR, CO_ADMINISTRATOR)
-        ]
-        query = select(Member).where(or_(*leads), *Member.LIVE)
+        # Each by the index of his role: “not a member” would read everybody.
+        leader = aliased(Member)
+        ids = select(leader.id).where(leader.organization_id == self.id)
+        roles = (ids.where(leader.role == each).scalar_subquery() for each in (ADMINISTRATOR, CO_ADMINISTRATOR))
+        query = select(Member).where(Member.id.in_(list(roles)), *Member.LIVE)
         in_order = query.options(joinedload(Member.account)).order_by(Member.role)  # the administrator's word is first
         return list(session_of(self).scalars(in_order))
 
@@ -920,6 +934,7 @@ class Organization(Base):
         session = session_of(self)
         account = session.scalars(select(Account).where(Account.email_key == entry.key)).one_or_none()
         known = Member.email_key == entry.key
+        # One person may be here twice: as a member, and as an invitation to an address that became his only later.
         if account is not None:
             known = known | (Member.account_id == account.id)
         query = select(Member).where(Member.organization_id == self.id, known, *Member.LIVE)
@@ -1064,6 +1079,7 @@ class Member(Base):
             sqlite_where=confirmed_at.is_not(None) & ended_at.is_(None),
             postgresql_where=confirmed_at.is_not(None) & ended_at.is_(None),
         ),
+        # Not limited to live rows: `role_only_while_enabled` lets no other row have a role.
         Index(
             "uq_member_one_administrator", "organization_id", unique=True,
             sqlite_where=role == ADMINISTRATOR, postgresql_where=role == ADMINISTRATOR,
@@ -1159,6 +1175,7 @@ class Member(Base):
         """
         if self.state != PENDING or invitation_expired(self, now):
             raise Gone(DEAD_LINK)
+        # Another organization that invited the same person has another lock: the account is what both wait for.
         session_of(self).refresh(account, with_for_update=LOCK)
         if not account.is_confirmed or account.email_key != self.email_key:
             raise WrongAccount()
@@ -1528,6 +1545,7 @@ class License(Base):
         if counted is None:
             session_of(self).refresh(self, ["reserved", "seats"])
             return False
+        # Told to the row by hand: a refresh would be a statement more for every tick.
         set_committed_value(self, "reserved", counted.reserved)
         set_committed_value(self, "seats", counted.seats)
         return True
@@ -1592,6 +1610,7 @@ def checked_seats(seats: int) -> int:
 
 def serial_of(digest: bytes, position: int) -> str:
     """The serial number of a key's item: stable, unique, and no way back to the key."""
+    # 12 characters of 5 bits; what is hashed differs from what the key is looked up by.
     number = int.from_bytes(hashlib.sha256(b"serial:%d:" % position + digest).digest()[:8], "big")
     text = "".join(keys.ALPHABET[number >> shift & 31] for shift in range(0, 60, 5))
     return f"SN-{text[:4]}-{text[4:8]}-{text[8:]}"
