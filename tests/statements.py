@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from flask import Flask
-from sqlalchemy import Engine, event, insert
+from sqlalchemy import Connection, Engine, event, insert
 
 from core import addresses
 from core.db import db
@@ -41,6 +41,22 @@ FIRST = 1_000_000  # far from the ids of the cast
 
 def fill(engine: Engine, cast: Cast, size: int, first: int = FIRST) -> None:
     """So many more enabled members, each with an account, written in two statements."""
+    with engine.begin() as connection:
+        accounts = fill_accounts(connection, cast, size, first)
+        members = [
+            {
+                "id": each["id"], "organization_id": cast.organization_id, "account_id": each["id"], "role": MEMBER,
+                "email": each["email"], "email_key": each["email_key"], "invited_at": cast.now,
+                "confirmed_at": cast.now,
+            }
+            for each in accounts
+        ]  # fmt: skip
+        connection.execute(insert(Member), members)
+        connection.exec_driver_sql("ANALYZE")
+
+
+def fill_accounts(connection: Connection, cast: Cast, size: int, first: int) -> list[dict[str, Any]]:
+    """So many more accounts, written in one statement; returns them."""
     people = [(first + number, f"person{first + number}@firm.example") for number in range(size)]
     accounts = [
         {
@@ -49,14 +65,5 @@ def fill(engine: Engine, cast: Cast, size: int, first: int = FIRST) -> None:
         }
         for id_, email in people
     ]  # fmt: skip
-    members = [
-        {
-            "id": id_, "organization_id": cast.organization_id, "account_id": id_, "email": email,
-            "email_key": addresses.key(email), "role": MEMBER, "invited_at": cast.now, "confirmed_at": cast.now,
-        }
-        for id_, email in people
-    ]  # fmt: skip
-    with engine.begin() as connection:
-        connection.execute(insert(Account), accounts)
-        connection.execute(insert(Member), members)
-        connection.exec_driver_sql("ANALYZE")
+    connection.execute(insert(Account), accounts)
+    return accounts
