@@ -24,7 +24,7 @@ from core.settings import Settings
 
 log = logging.getLogger("portal.mail")
 
-FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=5), timedelta(seconds=30)
+FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=5), timedelta(seconds=30)  # between two looks whether the server is back
 SERVICE_CLOSING = 421
 NOTE_TRIES = 30  # seconds that a database may be away between sending a letter and noting it
 
@@ -58,6 +58,7 @@ class Post:
 
     def _claimed(self) -> Outbox | None:
         with transaction_mode(Mode.READ):
+            # Three senders look every second: asking first leaves the one writer's place to others.
             due = outbox.is_anything_due(db.session, now())
             db.session.rollback()
         if not due:
@@ -148,6 +149,7 @@ class Line:
         try:
             self._open.send(message)
         except MailFailed as failed:
+            # 0: it hung up within a letter, and nobody knows whether it took it. The next try has the same Message-ID.
             if failed.is_of_the_server or failed.code in (0, SERVICE_CLOSING):
                 self._open.close()
                 self._open = None

@@ -127,6 +127,7 @@ def claim(session: Session, now: datetime, hold: timedelta) -> Outbox | None:
 
 def note_sent(session: Session, row: Outbox, now: datetime) -> None:
     """The server took the letter."""
+    # Whoever holds it by now: it has left.
     done = {"sent_at": now, "tried_at": now, "next_try_at": None, "claimed_until": None, "failed_reason": None}
     _run(session, update(Outbox).where(Outbox.id == row.id).values(tries=row.tries + 1, **done))
 
@@ -153,6 +154,7 @@ def note_server_away(session: Session, row: Outbox, words: str, now: datetime, u
 
 def hurry(session: Session, now: datetime) -> None:
     """The server is back: what waited only for it is due now."""
+    # A try is counted only to a letter that was refused for itself; it keeps its own time.
     put_off = (Outbox.next_try_at > now, Outbox.tries == 0)
     _run(session, update(Outbox).where(*put_off).values(next_try_at=now))
 
