@@ -110,6 +110,7 @@ def _search(q: str) -> list[ColumnElement[bool]]:
         return []
     found = next((each.key for each in keys.find(text) if each.key), None)
     if found is not None:
+        # The whole key is kept nowhere to be searched; only its hash finds it.
         return [PermissionKey.text_hash == keys.digest(found)]
     organization = select(Organization.id).where(Organization.name.icontains(text, autoescape=True))
     account = select(Account.id).where(Account.email_key.icontains(text, autoescape=True))
@@ -118,6 +119,7 @@ def _search(q: str) -> list[ColumnElement[bool]]:
             PermissionKey.organization_id.in_(organization),
             PermissionKey.account_id.in_(account),
             PermissionKey.note.icontains(text, autoescape=True),
+            # Whoever reads a key's end aloud says O for 0.
             PermissionKey.last_group == keys.normalize(text)[-5:],
         )
     ]

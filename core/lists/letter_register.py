@@ -22,7 +22,7 @@ from models import Member, Organization
 PAGE = 50
 STATES = (WAITING, FAILED, SENT)
 
-#: What a letter is about; `{}` is the organization.
+#: What a letter is about; functions, because the reader's language is not known yet.
 TITLES: dict[str, Callable[[str], str]] = {
     mail.INVITATION: lambda name: _("Invitation to %(name)s", name=name),
     mail.CONFIRMED: lambda name: _("Invitation to %(name)s confirmed", name=name),
@@ -120,6 +120,7 @@ class Outage:
 
 def outage() -> Outage | None:
     """The outage that letters wait through now, None when there is none."""
+    # A reason without a try: the server, not this letter, is waited for. All of them have the same words.
     held = (Outbox.next_try_at.is_not(None), Outbox.tries == 0, Outbox.failed_reason.is_not(None))
     query = select(func.count(), func.min(Outbox.next_try_at), func.max(Outbox.failed_reason)).where(*held)
     waiting, next_try, words = db.session.execute(query).one()

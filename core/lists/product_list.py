@@ -85,6 +85,7 @@ class Row:
     @property
     def order(self) -> tuple[Any, ...]:
         """By need: over-assigned or ending, then starting, then the rest by product; what is over last."""
+        # Over-assigned needs somebody as much as ending does.
         rank = ENDING if self.license.over_assigned and not self.state.is_over else self.state.rank
         by_day = {ENDING: self.license.end_on, AHEAD: self.license.start_on}.get(rank)
         newest_first = -self.license.end_on.toordinal() if self.state.is_over and self.license.end_on else 0

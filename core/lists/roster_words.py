@@ -87,6 +87,7 @@ class Words:
         """The buttons of a row, from the ones of its kind."""
         if kind not in self._acts:
             self._acts[kind] = get_template_attribute("users/_acts.html", "acts")(kind).strip()
+        # Markup.replace escapes what it puts in: the name is a person's text.
         more = self.more % {"name": name}
         return self._acts[kind].replace("{id}", str(member_id)).replace("{more}", more)
 

@@ -122,10 +122,12 @@ def read(
     keep: int | None = None,
 ) -> Sheet:
     """The sheet of an organization, or one product's part of it; `keep` stays listed though its last tick went."""
+    # What was ticked in this request; a connection's own statements flush nothing.
     session.flush()
     licenses = _read_licenses(session, organization_id, product_id)
     only = None if product_id is None else [row.id for row in licenses]
     rows = _read_people(session, organization_id, view, keep, only)
+    # Each comes as often as he has permissions; the order of the addresses stays.
     found = list({row.id: row for row in rows}.values())
     people = sorted(found[:PAGE], key=_by_name)  # within the page: pages follow the index on addresses
     shown = {person.id for person in people}
@@ -199,6 +201,7 @@ def _by_need(line: Line) -> tuple[bool, date, int]:
     return line.condition.is_over, line.end_on or date.max, line.id
 
 
+# Letters that Unicode does not take apart into one with an accent.
 _LETTERS = str.maketrans({"Ł": "L", "ł": "l", "Đ": "D", "đ": "d", "Ø": "O", "ø": "o", "ı": "i"})
 
 # Built once: building a statement costs more than running it.
