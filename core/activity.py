@@ -97,7 +97,7 @@ def record(
 
     The caller has locked the organization's row (the portal's stream locks itself); `target` is any row with an id.
     """
-    # A new target has no id before, and the statement below flushes nothing by itself.
+    # A new target has no id before.
     session.flush()
     stream = PORTAL if organization_id is None else str(organization_id)
     if organization_id is None and session.get_bind().dialect.name == "postgresql":

@@ -36,6 +36,7 @@ def office(*, finds: bool = False, hashes: bool = False) -> Iterator[Settings]:
     settings = opened(settings_.current(), finds)
     with (whole(settings) if hashes else application(settings)).app_context(), in_one_sentence():
         if settings.database_url == IN_MEMORY:
+            # No portal yet: an empty one in memory answers every question.
             Base.metadata.create_all(db.engine)
         yield settings
 

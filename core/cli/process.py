@@ -127,6 +127,7 @@ def refuse_taken_port(settings: Settings) -> None:
     try:
         family, kind, *_rest, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind) as probing:
+            # As the server does it: a port that was let go a moment ago is not taken.
             probing.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probing.bind(address)
     except socket.gaierror:
@@ -167,6 +168,7 @@ def answers(settings: Settings) -> bool:
     """Whether the web server answers."""
     connection = http.client.HTTPConnection(settings.host, settings.port, timeout=1)
     try:
+        # It answers only to names that it knows; `.example.com` among them includes example.com itself.
         connection.request("GET", "/healthz", headers={"Host": settings.trusted_hosts[0].lstrip(".")})
         return connection.getresponse().status == http.HTTPStatus.OK
     except (OSError, http.client.HTTPException):

@@ -26,5 +26,6 @@ def is_country(code: str) -> bool:
 @cache
 def _by_name(locale: str) -> list[tuple[str, str]]:
     territories = Locale.parse(locale).territories.items()
+    # Three digits are regions: 001 is the world.
     named = [(code, name) for code, name in territories if len(code) == 2 and code not in _NOT_COUNTRIES]
     return sorted(named, key=lambda pair: unicodedata.normalize("NFKD", pair[1]).casefold())

@@ -88,6 +88,7 @@ def count(entries: Sequence[Entry]) -> set[str]:
     :raise TooMany: when the organization has invited enough for today.
     """
     keys = [entry.key for entry in entries if entry.problem is None]
+    # Who may not invite is refused when the desk is opened; he must not use up the organization's day.
     if not me().may_administer or not keys:
         return set()
     limits.count("invitation", f"organization {me().organization_id}", len(keys))

@@ -39,7 +39,7 @@ def away(to: str, *, said: Any = None) -> Response:
 
 def refusal(fragment: str, to: str, refused: RuleBroken, **context: Any) -> Response:
     """A rule said no: the fresh piece and the sentence to htmx, a page that says it and leads back for a plain form."""
-    db.session.rollback()
+    db.session.rollback()  # the piece shows what is stored, not what was tried
     if htmx.wants_fragment:
         response = make_response(render_template(fragment, **context), refused.status)
         return vary(say(response, str(refused.message), bad=True))
@@ -77,6 +77,7 @@ def http_error(error: HTTPException) -> Response:
     if error.response is not None and isinstance(error.response, Response):
         return error.response
     code = error.code or 500
+    # A redirect of werkzeug's own, as to an address without a doubled slash.
     if 300 <= code < 400:
         return make_response(error.get_response())
     response = problem(code, sentence_of(code))

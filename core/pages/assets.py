@@ -24,7 +24,7 @@ INPUTS = ("static/app.css", "static/app.js", "static/mark.svg", "package-lock.js
 URL = "/static/"
 CLASS_ATTRIBUTE = re.compile(r'class="([^"]*)"')
 JINJA = re.compile(r"\{%.*?%\}|\{\{.*?\}\}", re.S)
-QUOTED = re.compile(r"(?<![=!]= )'([^']*)'")
+QUOTED = re.compile(r"(?<![=!]= )'([^']*)'")  # what is compared with, as in {% if x == 'y' %}, is no class
 WORD = re.compile(r"[\w-]+")
 
 
@@ -71,6 +71,7 @@ def _write(name: str, content: bytes) -> str:
     stem, _, ending = name.rpartition(".")
     path = BUILT / f"{stem}-{hashlib.sha256(content).hexdigest()[:8]}.{ending}"
     path.write_bytes(content)
+    # Without a time in it, so that the same content gives the same file and the repository no change.
     path.with_name(path.name + ".gz").write_bytes(gzip.compress(content, 9, mtime=0))
     path.with_name(path.name + ".br").write_bytes(brotli.compress(content, quality=11))
     return f"dist/{path.name}"
@@ -79,6 +80,7 @@ def _write(name: str, content: bytes) -> str:
 def fonts() -> dict[str, str]:
     """Return plain name → file for the fonts, whose files carry their hash for good."""
     paths = sorted((STATIC / "fonts").glob("*.woff2"))
+    # The last nine are a dash and eight digits of the hash.
     return {f"fonts/{path.stem[:-9]}.woff2": f"fonts/{path.name}" for path in paths}
 
 

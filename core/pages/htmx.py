@@ -24,6 +24,7 @@ class HTMX(HTMX2):  # type: ignore[misc]  # Flask-HTMX ships no types
     @property
     def wants_fragment(self) -> bool:
         """Whether a fragment is to be answered, and not a page or a redirect."""
+        # Partial, unlike full: htmx asks for whole pages too, as when it follows a link or goes back.
         return bool(self) and request.headers.get("HX-Request-Type") == "partial"
 
     @property
@@ -57,6 +58,7 @@ def say(response: Response, text: str, *, bad: bool = False, unseen: bool = Fals
 
 def say_flashed(response: Response) -> Response:
     """Move flashed messages into the answer to htmx, because no page follows that would show them."""
+    # Before a redirect they wait in the session, for the page that follows.
     if htmx.wants_fragment and "HX-Redirect" not in response.headers:
         flashed = cast(list[tuple[str, str]], get_flashed_messages(with_categories=True))
         for category, text in flashed:

@@ -99,6 +99,7 @@ def _likely(tag: str) -> Parts | None:
         language, territory, script = parse_locale(tag.replace("_", "-"), "-")[:3]
     except ValueError:
         return None
+    # Codes of earlier days: iw is he.
     language = get_global("language_aliases").get(language, language)
     known = get_global("likely_subtags")
     for parts in _vaguer(language, script, territory):

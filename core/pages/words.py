@@ -74,6 +74,7 @@ def time(value: datetime) -> str:
 def moment(instant: datetime, zone: str) -> str:
     """A moment in a zone that is not the reader's own, which is named: 8 Dec 2026, 10:35 (Europe/Berlin)."""
     there = instant.astimezone(ZoneInfo(zone))
+    # `rebase` would move it to the reader's zone, as everything else is.
     words = {"day": format_date(there, rebase=False), "time": format_time(there, rebase=False), "zone": zone}
     return str(_("%(day)s, %(time)s (%(zone)s)", **words))
 
