@@ -83,9 +83,11 @@ def reset_submit(token: str) -> Response:
         return shown("accounts/reset.html", refused, account=account, token=token)
     hashed = passwords.hashed(typed("password"))
     accounts.begin_writing()
+    # Beginning to write let go of the account, and another request may have used the link while we hashed.
     if (account := account_of(Purpose.RESET, token)) is None:
         return dead()
     account.recover(hashed, visitor(account), now())
+    # Who proved the mailbox is not made to wait for what others guessed.
     limits.forget("sign-in", account.email_key)
     mail.password_changed(account)
     db.session.commit()
@@ -153,6 +155,7 @@ def opens_setup(token: str) -> bool:
         ident, nonce = tokens.read(current_app.config["SECRET_KEY"], Purpose.SETUP, token)
     except tokens.TokenInvalid:
         return False
+    # Bound to the one row of `meta`, with its instance in place of a nonce: it opens no other portal.
     is_ours = meta is not None and ident == 1 and hmac.compare_digest(nonce, meta.instance)
     return is_ours and not db.session.scalar(select(Account.id).where(Account.is_operator).limit(1))
 

@@ -82,6 +82,7 @@ def sign_up(name: str, email: str, hashed: str, *, again: bool = True) -> None:
         elif (owner := Account.by_email(db.session, email)) is not None:
             mail.already_registered(owner)
         db.session.commit()
+    # Two at one time on PostgreSQL: the second one, begun anew, finds the account of the first.
     except IntegrityError:
         if not again:
             raise
@@ -156,6 +157,7 @@ def asked_for() -> tuple[str, Account | None]:
     """
     limits.count("reset-address", request.remote_addr or "")
     email = checked_email(typed("email"))
+    # By address, known or not, so that the limit tells nobody who has an account; each kind of letter by itself.
     limits.count("reset", f"{request.endpoint} {addresses.key(email)}")
     found = Account.by_email(db.session, email)
     account = accounts.locked(found.id) if found is not None else None

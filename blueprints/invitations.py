@@ -87,8 +87,10 @@ def sign_up(token: str) -> Response:
         limits.count("register", request.remote_addr or "")
         usable(name, email, password)
         if not invitation.is_mailed:
+            # A copied link proves no mailbox: a letter goes out that does, and letters to an address are counted.
             limits.count("letter", addresses.key(email))
     except RuleBroken as refused:
+        # Counting ended the transaction: the invitation is read again, and may be dead by now.
         return sign_in_or_up(alive(token), refused)
     hashed = passwords.hashed(password)
     if invitation.is_mailed:

@@ -42,6 +42,7 @@ def issue() -> Any:
         db.session.rollback()
         return page(rows, faults=key_forms.faults_of(refused)), refused.status
     db.session.commit()
+    # Sealed into the cookie for the one page that follows: a redirect, and a key that is nowhere in an address.
     drafts.keep(text)
     return redirect(url_for(".index"), 303)
 

@@ -51,6 +51,7 @@ def add() -> Any:
     keep(results)
     if results.said:
         flash(results.said, results.said_to)
+    # They wait in the field there: `keep` put them into the session.
     if me().may_administer and results.for_organization:
         return away("/admin/products", said=_("This key is for an organization: add it here."))
     if all(each.is_added for each in entries) and not htmx.wants_fragment:

@@ -92,6 +92,7 @@ def create_submit() -> Any:
         db.session.rollback()
         return refusal(text, refused)
     db.session.commit()
+    # The first key founds it; the others wait in the field of Products, where their new owner adds them.
     keep_for_products(entries[1:])
     return away(
         url_for("products.index"), said=_("%(name)s is created, and you are its administrator.", name=organization.name)

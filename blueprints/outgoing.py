@@ -45,6 +45,7 @@ def show(letter_id: int) -> str:
     operator_only()
     row, organization = load(letter_id)
     sending = outbox.is_sending(settings())
+    # Where letters leave, an operator who could open a link would have other people's mailboxes.
     letter = None if sending else letters.render(db.session, row, settings(), width=ENDLESS)
     link = letter.url if letter is not None else ""
     letter = letter or letters.render(db.session, row, settings(), masked=True, width=ENDLESS)

@@ -52,6 +52,7 @@ def save(license_id: int) -> Response:
     desk, view = admin_desk(), view_of(request.form)
     license = desk.license(license_id)
     ticked, had = numbers(request.form.getlist("tick")), numbers(request.form.get("had", "").split())
+    # The page sends one page of boxes; without a bound one request could hold the organization's lock for thousands.
     if len(ticked | had) > 2 * sheet.PAGE:
         raise BadInput(_("These are more users than the page lists. Load it again."))
     count, refused = apply_ticks(desk, license, sorted(had - ticked), sorted(ticked - had))
@@ -123,6 +124,7 @@ def change(license_id: int, member_id: int, act: Act) -> Response:
     """Do one thing to one box and answer the licenses of that product, fresh, also when a rule refuses."""
     desk, view = admin_desk(member_id), view_of(request.form)
     license, held = desk.organization.license_and_held(license_id, member_id)
+    # Kept as numbers: after the rollback of a refusal each row would be read again.
     organization_id, product_id = desk.organization.id, license.product_id
     back = address(view) + f"#license-{license_id}"
     try:
@@ -191,6 +193,7 @@ def restorable(found: Sheet) -> tuple[list[str], list[str]]:
 
 def view_of(fields: Mapping[str, str]) -> View:
     """The view that an address or a form carries; what makes no sense is left out."""
+    # Cleaned whole, then cut: a search that is too long is no fault to be told.
     q = line(fields.get("q"), field="q", required=False, longest=10_000)
     return View(
         q=q[:LONGEST_SEARCH], only=fields.get("only") == "1",

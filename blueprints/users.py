@@ -93,6 +93,7 @@ def enable(member_id: int) -> Response:
     if before == DISABLED:
         mail.enabled(member)
     said = _("%(name)s is enabled.", name=member.shown_name)
+    # Pressed in the results of a paste: there is no row of the table to be replaced.
     if htmx.target == f"outcome-{member_id}":
         db.session.commit()
         return fire(
@@ -162,6 +163,7 @@ def co_admin(member_id: int) -> str:
 @bp.post("/<int:member_id>/co-admin")
 def co_admin_submit(member_id: int) -> Response:
     """Appoint the one co-administrator in place of whom the form named; two rows change."""
+    # Whom the question named. Somebody else by now is a refusal, not a replacement that nobody asked for.
     replaced = _replaced()
     desk = admin_desk(member_id, *([replaced] if replaced else []))
     member = desk.member(member_id)
@@ -273,6 +275,7 @@ def _taken_back(member: Member) -> str:
 def refused(error: RuleBroken) -> Response:
     """A rule said no to a row action: what is true now, and why, instead of what the page still showed."""
     is_elsewhere = request.endpoint == "users.link" or (htmx.target or "").startswith("outcome-")
+    # Only a change that came too late leaves a row to be shown; everything else has a page or a message.
     if error.status != 409 or request.method == "GET" or (htmx.wants_fragment and is_elsewhere):
         return rule_broken(error)
     db.session.rollback()
