@@ -3,9 +3,9 @@
 //   aria-controls + aria-expanded        unfolds an element that is in the page
 //   data-enter                           a text field of one line: Enter presses its form's first other button
 //   data-zone                            a choice of time zones: begins with the browser's
-//   HX-Trigger {"say": …}, {"clip": …}   see core/htmx.py     data-sentence  what an error page says, shown when htmx receives it
+//   HX-Trigger {"say": …}, {"clip": …}   see core/pages/htmx.py     data-sentence  what an error page says, shown when htmx receives it
 (() => {
-  const LIFE = 5000, PATIENCE = 300
+  const LIFE = 5000, PATIENCE = 300  // ms: long enough to be read; an answer that is quicker needs no sign of waiting
   const live = document.getElementById('live'), dialog = document.getElementById('dialog'), main = document.getElementById('main')
   const on = (name, act) => document.addEventListener(name, act)
   const isLost = () => !document.activeElement || document.activeElement === document.body
@@ -103,7 +103,7 @@
     sent.set(form, release)
     setTimeout(() => { release(); sent.delete(form) }, 10000)  // a download leaves the page where it is
   })
-  window.addEventListener('pageshow', () => {
+  window.addEventListener('pageshow', () => {  // Back shows the page as it was left, with a button that waits
     sent.forEach(release => release())
     sent.clear()
   })
@@ -190,7 +190,7 @@
     const button = event.target.closest('button[aria-controls][aria-expanded]')
     const folded = button && document.getElementById(button.getAttribute('aria-controls'))
     if (!folded) return
-    event.preventDefault()
+    event.preventDefault()  // without this script the button opens the page that shows it unfolded
     folded.hidden = !folded.hidden
     button.setAttribute('aria-expanded', String(!folded.hidden))
     button.closest('tr')?.classList.toggle('is-open', !folded.hidden)
@@ -198,10 +198,12 @@
 
   // ── fields ──
   on('keydown', event => {
+    // While a character is composed, Enter chooses it.
     if (event.key !== 'Enter' || event.shiftKey || event.isComposing || !event.target.matches('textarea[data-enter]')) return
     event.preventDefault()
     event.target.form.querySelector('button[formaction]').click()
   })
+  // UTC is what a form begins with: whoever chose another zone keeps it.
   const begin = () => document.querySelectorAll('select[data-zone]').forEach(select => {
     const zone = Intl.DateTimeFormat().resolvedOptions().timeZone
     if (select.value === 'UTC' && [...select.options].some(option => option.value === zone)) select.value = zone
@@ -212,6 +214,6 @@
   live.querySelectorAll('.flash').forEach(keep)
   document.querySelector('.side [aria-current]')?.scrollIntoView({ inline: 'center', block: 'nearest' })
   const wrong = document.querySelector('main [aria-invalid="true"], main .msg-bad')
-  wrong?.matches('.msg-bad') && wrong.setAttribute('tabindex', '-1')
+  wrong?.matches('.msg-bad') && wrong.setAttribute('tabindex', '-1')  // a message takes no focus by itself
   wrong?.focus()
 })()
