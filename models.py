@@ -226,6 +226,7 @@ class Account(Base, UserMixin):
         """Remove an account that the owner of its address did not ask for."""
         if self.is_confirmed:
             raise RuleBroken(_l("This account is in use."))
+        # Not recorded: of an account that nobody asked for, nothing is kept.
         session_of(self).delete(self)
         session_of(self).flush()
 
@@ -511,7 +512,7 @@ class PermissionKey(Base):
         key = cls(
             text_hash=digest, text_sealed=sealer.seal(text, digest), last_group=keys.last_group(text),
             note=line(note, field="note", required=False), issued_at=now,
-            issued_by=by.id if by.kind == "operator" else None,
+            issued_by=by.id if by.kind == "operator" else None,  # a command has no account
         )  # fmt: skip
         # In UTC: there is no owner yet whose day it could be.
         key.licenses = License.of_items(items, digest, now.date())
@@ -1480,6 +1481,7 @@ class License(Base):
         other = next((each for each in held if each.license_id != self.id and each.suspended_at is None), None)
         self._check_givable(member, other, now)
         self._take_one()
+        # One row a license and member: a suspended one comes back to life.
         if kept is None:
             kept = Permission(license=self, member=member, given_by=by.id, given_at=now)
             session.add(kept)
@@ -1493,6 +1495,7 @@ class License(Base):
         for permission in self._held_by(member) if held is None else held:
             if permission.license_id == self.id:
                 session_of(self).delete(permission)
+                # A suspended one holds no seat: it goes, nothing becomes free, and nobody loses anything.
                 if permission.suspended_at is None:
                     self.free_one()
                     record(
