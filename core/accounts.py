@@ -191,6 +191,7 @@ def local(address: str | None) -> str | None:
         return None
     if (parts.scheme or parts.netloc) and (parts.scheme not in {"http", "https"} or parts.netloc != request.host):
         return None
+    # Signing in must lead neither to sign-in again nor out.
     if not parts.path.startswith("/") or parts.path.startswith("//") or parts.path in {SIGN_IN, "/logout"}:
         return None
     return parts.path + (f"?{parts.query}" if parts.query else "")

@@ -74,6 +74,7 @@ def permissions(session: Session) -> Iterator[str]:
 
 def doubles(session: Session) -> Iterator[str]:
     """Nobody has two permissions for one product."""
+    # The product stands at the license, so no index over permissions can keep it.
     query = select(Permission.member_id, License.product_id, func.count())
     query = query.join(License, License.id == Permission.license_id).where(_given)
     query = query.group_by(Permission.member_id, License.product_id).having(func.count() > 1)

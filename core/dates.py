@@ -10,7 +10,7 @@ TRIAL = timedelta(days=30)
 _REGIONS = frozenset(
     ["Africa", "America", "Antarctica", "Arctic", "Asia", "Atlantic", "Australia", "Europe", "Indian", "Pacific"]
 )
-_NOT_ZONES = frozenset({"Factory", "localtime", "posixrules"})
+_NOT_ZONES = frozenset({"Factory", "localtime", "posixrules"})  # files beside the zones that name no place
 
 
 class LicenseType(StrEnum):

@@ -258,7 +258,7 @@ def _is_meant_whole(text: str) -> bool:
     words = [word for word in _SPACE.split(text) if any(map(str.isalnum, word))]
     mixed = sum(any(map(str.isdigit, word)) and any(map(str.isalpha, word)) for word in words)
     return (
-        20 <= len(characters) <= 30
+        20 <= len(characters) <= 30  # one group may be missing or doubled
         and sum(map(str.isalnum, characters)) >= len(characters) - 2
         and not _ADDRESS_SIGN.search(text)
         and (2 * mixed >= len(words) or all(len(word) == 1 for word in words))

@@ -45,7 +45,7 @@ def invitation(member: Member, now: datetime | None = None, *, to_stranger: bool
     invited = None if to_stranger else member.invited
     inviter = session.get(Member, member.invited_by) if member.invited_by else None
     language = locale_of(invited, inviter.account if inviter else None)
-    session.flush()
+    session.flush()  # the row of the letter names the member by id
     return outbox.put(
         session, INVITATION, member.email, language, now or dates.now(), member_id=member.id,
         supersedes=not to_stranger,
@@ -213,6 +213,7 @@ def locale_of(*accounts: Account | None) -> str:
 def _to_inviter(kind: str, member: Member, now: datetime | None) -> Outbox | None:
     session = session_of(member)
     inviter = session.get(Member, member.invited_by) if member.invited_by else None
+    # Whoever invited may have left or lost the role since: then it is no news of his.
     if inviter is None or inviter.ended_at is not None or not inviter.may_administer:
         inviter = _organization(member).holder_of("administrator")
     return _to_member(kind, inviter, now, ids={"about": member.id}) if inviter is not None else None

@@ -26,6 +26,8 @@ class LazyDay:
 class Grouped(int):
     """A number that writes itself as the reader's language groups it: 10,000."""
 
+    # Still an int, because the plural form is chosen by it.
+
     def __str__(self) -> str:
         return str(format_decimal(int(self)))
 
@@ -108,7 +110,7 @@ class NoSeat(RuleBroken):
                 "The last was taken by %(name)s.",
                 Grouped(seats),
                 given=Grouped(given),
-                name=last_name or _l("nobody"),
+                name=last_name or _l("nobody"),  # a license without seats
             )
         )
 

@@ -23,6 +23,7 @@ def state_of(connection: Connection) -> str:
     if "alembic_version" not in tables:
         return FOREIGN
     revision = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    # Taken back to `base`, which leaves Alembic's own table.
     if revision is None:
         return EMPTY
     if revision not in known():

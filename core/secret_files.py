@@ -43,6 +43,7 @@ def _make(path: Path) -> None:
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(base64.urlsafe_b64encode(secrets.token_bytes(kinds.SECRET_LENGTH)) + b"\n")
             file.flush()
+            # What is sealed with a key that a power cut takes away is lost.
             os.fsync(file.fileno())
         with contextlib.suppress(FileExistsError):
             os.link(draft, path)

@@ -32,6 +32,7 @@ def whole(least: int, most: int) -> Callable[[str], int]:
     """A whole number between two others."""
 
     def parse(text: str) -> int:
+        # Nine digits tell, and of thousands Python would complain in words of its own.
         if not (text.isascii() and text.isdigit() and least <= int(text[:9]) <= most):
             raise ValueError(f"must be a whole number from {least} to {most}, not “{text}”")
         return int(text)

@@ -130,6 +130,7 @@ def environment() -> dict[str, str]:
         return dict(os.environ)
     from dotenv import dotenv_values
 
+    # As it stands: a password may hold a dollar sign.
     kept = dotenv_values(path, interpolate=False)
     return {**{name: value for name, value in kept.items() if value is not None}, **os.environ}
 
@@ -151,6 +152,7 @@ def load(environ: Mapping[str, str], *, demo: bool = False) -> Settings:
 
 
 def _refuse_unknown(environ: Mapping[str, str]) -> None:
+    # Only names with our prefix are ours for certain; the others may be another program's.
     known = [setting.name for setting in TABLE if setting.name.startswith("PORTAL_")]
     for name in environ:
         if name.startswith("PORTAL_") and name not in known:

@@ -67,6 +67,7 @@ class Connection(flask_mail.Connection):
                 with self._step("sign-in"):
                     host.login(self.settings.mail_username, self.settings.mail_password or "")
             with self._step("connect"):
+                # Asked now: whether it takes SMTPUTF8 is looked up before the first command.
                 host.ehlo_or_helo_if_needed()
         except BaseException:
             host.close()
