@@ -197,6 +197,7 @@ def alive(token: str, *, to_change: bool = False) -> Invitation:
     """
     opened = invitation_links.opened(token)
     member = _member(opened) if opened is not None else None
+    # One that is gone cannot be locked; its links are dead like all dead links, which `_is_open` says.
     if member is not None and to_change and member.organization.deleted_at is None:
         Organization.locked(db.session, member.organization_id)
         db.session.refresh(member)
@@ -213,6 +214,7 @@ def _member(opened: Opened) -> Member | None:
 def _is_open(opened: Opened, member: Member) -> bool:
     if current_user.is_authenticated and member.account_id == me().id and member.ended_at is None:
         abort(redirect("/organization", 303))
+    # The signature proved that the nonce is ours; comparing tells nobody one that he has not.
     is_whole = member.nonce == opened.nonce and member.organization.deleted_at is None
     return is_whole and member.state == PENDING and not invitation_expired(member, now())
 

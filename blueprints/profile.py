@@ -64,6 +64,7 @@ def password_submit() -> Response:
     """Take a new password and end every other session."""
     try:
         passwords.check(typed("new_password"), (me().name, me().email, portal_name()), field="new_password")
+        # Before the account is locked, so that nobody waits for argon2.
         hashed = passwords.hashed(typed("new_password"))
         account = proved(typed("current_password"), "current_password")
     except RuleBroken as refused:
@@ -134,6 +135,7 @@ def proved(password: str, field: str, recipient: str = "") -> Account:
         limits.count("letter", recipient)
     accounts.begin_writing()
     account = own_account()
+    # Changed while it was hashed, as by a reset: what was proved is no proof any more.
     if account.password != kept:
         raise BadInput(_("This is not the password of this account."), field=field)
     limits.give_back("password", subject)
