@@ -207,7 +207,7 @@ def prepare(engine: Engine) -> None:
     @event.listens_for(engine, "connect")
     def connected(connection: GatedConnection, _record: Any) -> None:
         connection.gate = gate
-        connection.create_function("chain", 4, _chained, deterministic=True)
+        teach(connection)
         for pragma in PRAGMAS:
             connection.execute(f"PRAGMA {pragma}")
 
@@ -226,9 +226,13 @@ def prepare(engine: Engine) -> None:
             raw(connection).begin_writing()
 
 
-def _chained(previous: bytes, front: bytes, number: int, back: bytes) -> bytes:
-    """What PostgreSQL computes by itself for the chain of Activity."""
-    return hashlib.sha256(previous + front + str(number).encode() + back).digest()
+def teach(connection: sqlite3.Connection) -> None:
+    """Give SQLite the function that chains Activity; PostgreSQL computes it by itself."""
+
+    def chain(previous: bytes, front: bytes, number: int, back: bytes) -> bytes:
+        return hashlib.sha256(previous + front + str(number).encode() + back).digest()
+
+    connection.create_function("chain", 4, chain, deterministic=True)
 
 
 def raw(connection: Connection) -> GatedConnection:

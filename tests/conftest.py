@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from flask import Flask
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, event
 from sqlalchemy.orm import Session
 
 from core import db as database_
@@ -177,6 +177,8 @@ def server(app: Flask, settings: Settings) -> Iterator[str]:
 def on_app(database: Database, app: Flask) -> Iterator[Session]:
     """A session apart from every request, to look at what one left and to change what the next one finds."""
     engine = create_engine(database.url)  # without the writer gate, which a session that is kept open would hold
+    if database.kind == SQLITE:
+        event.listen(engine, "connect", lambda connection, _record: database_.teach(connection))
     with Session(engine, expire_on_commit=False) as session:
         yield session
     engine.dispose()
