@@ -48,10 +48,8 @@ def invite() -> Response:
         entries = pasted.checked(text)
         enough = pasted.count(entries)
     except RuleBroken as refused:
-        response = _pasted(
-            admin_desk(), {"typed": text, "error": str(refused.message), "results": None}, refused.status
-        )
-        return saying_when(response, refused)
+        context = {"typed": text, "error": str(refused.message), "results": None}
+        return saying_when(_pasted(admin_desk(), context, refused.status), refused)
     desk = admin_desk()
     outcomes = pasted.invite(desk, entries, enough, now())
     db.session.commit()
@@ -96,9 +94,8 @@ def enable(member_id: int) -> Response:
     # Pressed in the results of a paste: there is no row of the table to be replaced.
     if htmx.target == f"outcome-{member_id}":
         db.session.commit()
-        return fire(
-            answer("users/_outcomes.html", roster_page.HOME, said=said, lines=[pasted.enabled(member)]), "roster"
-        )
+        lines = [pasted.enabled(member)]
+        return fire(answer("users/_outcomes.html", roster_page.HOME, said=said, lines=lines), "roster")
     return _changed(desk, member, said)
 
 
