@@ -808,6 +808,7 @@ class Organization(Base):
         query = query.where(cls.id == organization_id, cls.deleted_at.is_(None))
         query = query.where(Member.id.in_(member_ids), *Member.LIVE).execution_options(populate_existing=True)
         if lock:
+            # Not the account: PostgreSQL locks nothing that an outer join may leave empty.
             query = query.with_for_update(of=[cls, Member], key_share=True)
         found = {member.id: member for member in session.scalars(query)}
         for member in found.values():
@@ -1362,7 +1363,7 @@ class License(Base):
     reserved: Mapped[int] = mapped_column(default=0, server_default="0")
 
     key: Mapped[PermissionKey] = relationship(back_populates="licenses")
-    product: Mapped[Product] = relationship(lazy="joined")
+    product: Mapped[Product] = relationship(lazy="joined")  # no license is shown without its name
 
     @staticmethod
     def found(license: License | None) -> License:

@@ -139,7 +139,7 @@ def matching(q: str) -> list[ColumnElement[bool]]:
     if not q:
         return [there]
     found = [each.icontains(q, autoescape=True) for each in (Organization.name, Account.name, Account.email_key)]
-    if q.isascii() and q.isdecimal() and len(q) < 10:
+    if q.isascii() and q.isdecimal() and len(q) < 10:  # more digits are no id
         found.append(Organization.id == int(q))
     return [there, or_(*found)]
 

@@ -222,6 +222,7 @@ def prepare(engine: Engine) -> None:
 
     @event.listens_for(engine, "before_cursor_execute")
     def about_to_write(connection: Connection, _cursor: Any, statement: str, *_rest: Any) -> None:
+        # SELECT … FOR UPDATE locks nothing in SQLite; WITH before a write is nothing that we send.
         if raw(connection).late and statement.lstrip()[:6].upper() in {"INSERT", "UPDATE", "DELETE"}:
             raw(connection).begin_writing()
 

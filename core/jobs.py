@@ -46,6 +46,7 @@ class Job:
     def slot(self, now: datetime) -> datetime:
         """The beginning of the slot that an instant lies in."""
         seconds = int(self.every.total_seconds())
+        # Counted from 1970, so that every worker cuts time at the same places.
         return datetime.fromtimestamp(int(now.timestamp()) // seconds * seconds, UTC)
 
 

@@ -65,6 +65,7 @@ def background(app: Flask, settings: Settings, stopping: threading.Event) -> lis
         post = Post(settings, stopping)
         work += [(f"sender {number}", LOOK_EVERY, post.send_due) for number in range(1, SENDERS + 1)]
     return [
+        # Daemons: a dialogue that outlasts STOP_WITHIN does not keep the process.
         threading.Thread(target=repeat, args=(app, stopping, every, do), name=name, daemon=True)
         for name, every, do in work
     ]

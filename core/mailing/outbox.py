@@ -71,6 +71,7 @@ class Outbox(Base):
             "(next_try_at IS NULL) = (sent_at IS NOT NULL OR failed_at IS NOT NULL OR dropped_at IS NOT NULL)",
             name="waits_or_is_done",
         ),
+        # Only what waits: senders look every second, and most letters left long ago.
         Index(
             "ix_outbox_due", "next_try_at", "id",
             sqlite_where=next_try_at.is_not(None), postgresql_where=next_try_at.is_not(None),
