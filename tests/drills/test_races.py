@@ -177,6 +177,7 @@ def one_invitation(stage: Stage) -> None:
     # The second click leads where the first one led, or says that the link is used.
     assert {each.status for each in answers} <= {303, 410}, answers
     assert "/organization" in {each.to for each in answers}
+    assert all("no longer valid" in each.text for each in answers if each.status == 410), answers
     assert confirmations(stage) == before + 1
     stage.prepare(dave_leaves)
 
@@ -231,6 +232,8 @@ def test_races(stage: Stage, drilling: bool, figure: Figure) -> None:
         for race in RACES:
             race(stage)
             stage.check()
+    with stage.app.app_context():
+        assert Chains().broken(db.session) == []  # from the beginning, whatever was followed before
     figure("races", len(RACES))
     figure("rounds of each", rounds)
 
