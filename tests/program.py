@@ -23,6 +23,7 @@ class Program:
         port = free_port()
         self.address = f"http://127.0.0.1:{port}"
         self.log = folder / "log"
+        self.process: subprocess.Popen[bytes] | None = None
         kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
         self.environ = {
             **kept, "PYTHONPATH": str(ROOT), "PORT": str(port), "PORTAL_DATA": str(folder / "data"),
@@ -49,6 +50,7 @@ class Program:
             process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "core.cli", command], env=self.environ, stdout=log, stderr=log
             )
+        self.process = process
         try:
             self._wait_until_ready(process)
             yield self.address
@@ -56,6 +58,16 @@ class Program:
             process.terminate()
             assert process.wait(PATIENCE) == 0, self.log.read_text()
         assert "Traceback" not in self.log.read_text(), self.log.read_text()
+
+    def child(self, command: str) -> int:
+        """The process that does one part of the work, 0 while there is none: `worker`, or `core.web`."""
+        assert self.process is not None
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        for pid in children:
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                if command.encode() in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"):
+                    return int(pid)
+        return 0
 
     def _wait_until_ready(self, process: subprocess.Popen[bytes]) -> None:
         end = time.monotonic() + PATIENCE

@@ -57,6 +57,10 @@ class Person:
         body = urllib.parse.urlencode({"csrf_token": self._token, **fields}).encode()
         return self._open(path, body, {} if plain else HTMX)
 
+    def read(self, path: str) -> str:
+        """The words of a page, without markup."""
+        return " ".join(self._open(path).text.split())
+
     def _open(self, path: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> Answer:
         request = urllib.request.Request(self.address + path, body, headers or {})  # noqa: S310
         try:

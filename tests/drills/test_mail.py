@@ -1,0 +1,319 @@
+"""Invitations through a mail server that does harm, sent by the running program whose worker is killed meanwhile.
+
+Every invitation arrives once, or is seen to wait or to have failed, with the reason; no page waits for the mail server.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import secrets
+import signal
+import statistics
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from sqlalchemy import select, update
+
+from core.dates import now
+from core.db import db
+from core.mailing.delivery import LONGEST_PAUSE
+from core.mailing.outbox import DELAYS, FAILED, MOST_TRIES, SENT, WAITING, Outbox, state_of
+from models import Member
+from tests.cast import SEAL_KEY, SECRET_KEY, Cast
+from tests.databases import Database
+from tests.drills import hostile_smtp as hostile
+from tests.drills.hostile_smtp import Fault, HostileServer
+from tests.drills.people import Person
+from tests.figures import Figure
+from tests.program import Program
+from tests.smtp import link_in
+
+TIMEOUT = 1  # seconds that the worker waits for an answer
+PATIENCE = 30.0
+SECOND = timedelta(seconds=1)
+GREYLISTED = Fault(hostile.RECIPIENT, "451 4.7.1 Try again later")
+FULL = Fault(hostile.RECIPIENT, "452 4.2.2 Mailbox full")
+UNKNOWN = Fault(hostile.RECIPIENT, "550 5.1.1 No such mailbox here")
+TOO_BIG = Fault(hostile.DOT, "552 5.3.4 Message too big")
+LOST, CUT, KILLED = (Fault(hostile.DOT, act) for act in (hostile.LOSE, hostile.CUT, hostile.CALL))
+OF_CONNECTIONS = [
+    *(Fault(step, hostile.DROP) for step in (hostile.CONNECT, hostile.HELLO, hostile.SENDER)),
+    *(Fault(step, hostile.STALL) for step in (hostile.CONNECT, hostile.HELLO, hostile.SENDER)),
+    Fault(hostile.CONNECT, "421 4.3.2 Come back later"),
+    Fault(hostile.CONNECT, "554 5.7.1 Not you"),
+]  # fmt: skip
+#: What the next tries of one recipient meet, before all is well.
+PASSING = [
+    [GREYLISTED], [GREYLISTED] * 3, [FULL], [LOST], [CUT], [GREYLISTED, LOST],
+    *([Fault(step, hostile.DROP)] for step in (hostile.RECIPIENT, hostile.DATA, hostile.BODY)),
+    *([Fault(step, hostile.STALL)] for step in (hostile.RECIPIENT, hostile.DATA, hostile.BODY, hostile.DOT)),
+]  # fmt: skip
+LASTING = {
+    UNKNOWN: "Not sent: no such mailbox here",
+    TOO_BIG: "Not sent: message too big",
+    FULL: "Not sent yet: mailbox full",
+}
+
+
+class Round:
+    """The program before a hostile server: who was invited, and what became of the letters."""
+
+    def __init__(self, app: Flask, program: Program, server: HostileServer, cast: Cast) -> None:
+        self.app, self.program, self.server = app, program, server
+        self.alice, self.otto = (Person(program.address, cast.player(name)) for name in ("alice", "otto"))
+        self.invited: list[str] = []
+        self.excused: set[str] = set()  # whose letter was taken, and the worker could not know
+        self.kills = self.waits = 0
+        self.since = now()
+        server.on_call = self.kill
+
+    def invite(self, *addresses: str) -> float:
+        """Invite by the page's form; returns the seconds that the answer took."""
+        begin = time.perf_counter()
+        answer = self.alice.send("/admin/users", emails="\n".join(addresses))
+        taken = time.perf_counter() - begin
+        assert answer.status == 200, answer
+        self.invited += addresses
+        return taken
+
+    def letters(self, address: str = "") -> list[Outbox]:
+        """The letters, or those to one address, oldest first."""
+        query = select(Outbox).where(Outbox.recipient == address) if address else select(Outbox)
+        with self.app.app_context():
+            return list(db.session.scalars(query.order_by(Outbox.id)))
+
+    def member_id(self, address: str) -> int:
+        with self.app.app_context():
+            return db.session.scalars(select(Member.id).where(Member.email == address)).one()
+
+    def kill(self) -> None:
+        """Kill the worker; the parent starts another, and what the dead one held is free when its claim is over."""
+        worker = self.program.child("worker")
+        os.kill(worker, signal.SIGKILL)
+        until(lambda: self.program.child("worker") != worker)
+        with self.app.app_context():
+            held = update(Outbox).where(Outbox.claimed_until.is_not(None)).values(claimed_until=now())
+            self.excused |= set(db.session.scalars(held.returning(Outbox.recipient)))
+            db.session.commit()
+        self.kills += 1
+
+    def hurry(self) -> None:
+        """Let the time pass until all that waits is due, having looked whether the waits are what is promised."""
+        for row in self.letters():
+            self.check_wait(row)
+        with self.app.app_context():
+            due = update(Outbox).where(Outbox.next_try_at > now(), Outbox.claimed_until.is_(None))
+            db.session.execute(due.values(next_try_at=now()))
+            db.session.commit()
+        self.since = now()
+
+    def check_wait(self, row: Outbox) -> None:
+        """A letter that was refused for itself waits longer and longer, one that waits for the server not long."""
+        if row.next_try_at is None or row.tried_at is None or row.tried_at <= self.since or row.claimed_until:
+            return
+        wait = row.next_try_at - row.tried_at
+        if re.match("connect: |sender: ", str(row.failed_reason)):
+            assert wait <= LONGEST_PAUSE + SECOND, (row.recipient, wait)
+        else:
+            assert wait == DELAYS[min(row.tries, len(DELAYS)) - 1], (row.recipient, row.tries, wait)
+        self.waits += 1
+
+    def settle(self, addresses: Sequence[str], patience: float = PATIENCE) -> None:
+        """Go on until the letters to these addresses have left or were given up."""
+
+        def is_settled() -> bool:
+            self.hurry()
+            return not [row for row in self.letters() if row.recipient in addresses and row.next_try_at is not None]
+
+        until(is_settled, patience)
+
+    def check(self, lasting: dict[str, Fault]) -> int:
+        """Everybody got one letter or is shown why not; returns how many got the same one again."""
+        twice = 0
+        for address in self.invited:
+            row, ids = self.letters(address)[-1], self.server.ids(address)
+            assert self.server.offered[address] <= {row.message_id}, address
+            if address in lasting:
+                assert (state_of(row, True), ids) in ((FAILED, []), (WAITING, [])), (address, row.failed_reason, ids)
+                continue
+            assert (state_of(row, True), set(ids)) == (SENT, {row.message_id}), (address, row.failed_reason, ids)
+            assert len(ids) == 1 or address in self.excused, (address, ids)
+            twice += len(ids) - 1
+        return twice
+
+    def check_seen(self, lasting: dict[str, Fault]) -> None:
+        """The reason stands in the row of the administrator's list and of the operator's."""
+        for address, fault in lasting.items():
+            assert LASTING[fault] in self.alice.read(f"/admin/users?q={address}"), address
+            assert fault.act in self.otto.read(f"/operator/mail?q={address}"), address
+
+    def check_log(self) -> None:
+        """No link, and no token of one, is in the program's log."""
+        said = self.program.log.read_text()
+        tokens = {link_in(letter).rpartition("/")[2] for _to, letter in self.server.accepted}
+        assert "/invitations/" not in said
+        assert not [token for token in tokens if token in said]
+
+
+@pytest.fixture
+def server() -> Iterator[HostileServer]:
+    """A server that is good until it is told otherwise."""
+    made = HostileServer()
+    made.start()
+    yield made
+    made.end()
+
+
+@pytest.fixture
+def round_(bare_app: Flask, cast: Cast, database: Database, tmp_path: Path, server: HostileServer) -> Iterator[Round]:
+    """The program of an operator whose letters go to the hostile server."""
+    mail = {"MAIL_SERVER": "127.0.0.1", "MAIL_PORT": str(server.port), "MAIL_TIMEOUT": str(TIMEOUT)}
+    keys = {"SECRET_KEY": SECRET_KEY, "SEAL_KEY": SEAL_KEY, "LOG_LEVEL": "info"}
+    program = Program(tmp_path, database.url, **keys, **mail)
+    with program.running():
+        yield Round(bare_app, program, server, cast)
+
+
+def test_every_invitation_arrives_once_or_says_why_not(round_: Round, drilling: bool, figure: Figure) -> None:
+    seed = secrets.randbelow(10**6) if drilling else 8
+    chance = random.Random(seed)  # noqa: S311 - no secret
+    addresses = [f"guest-{number}@example.org" for number in range(425 if drilling else 20)]
+    lasting = dict(zip(addresses, (UNKNOWN, TOO_BIG, FULL), strict=False))
+    round_.server.always.update(lasting)
+    give_trouble(round_, addresses[3:], chance)
+    is_away(round_, addresses[:10])
+    for at in range(10, len(addresses), 50):
+        round_.server.of_connections.extend(chance.sample(OF_CONNECTIONS, len(OF_CONNECTIONS)))
+        round_.invite(*addresses[at : at + 50])
+        round_.settle([each for each in addresses[: at + 50] if lasting.get(each) != FULL], 10 * PATIENCE)
+    twice = round_.check(lasting)
+    round_.check_seen(lasting)
+    resend(round_)
+    give_up(round_)
+    round_.check_log()
+    assert round_.kills >= 1
+    assert round_.waits > len(addresses) // 4
+    note(round_, figure, seed=seed, twice=twice)
+
+
+def test_no_page_and_no_other_letter_waits_for_a_server_that_stalls(
+    round_: Round, drilling: bool, figure: Figure
+) -> None:
+    healthy: list[float] = []
+    stalled: list[float] = []
+    for number in range(12 if drilling else 6):
+        healthy.append(round_.invite(f"healthy-{number}@example.org"))
+        round_.settle(round_.invited)
+        round_.server.greets = False
+        stalled.append(round_.invite(f"stalled-{number}@example.org"))
+        until(lambda: "no answer within 1 seconds" in str(round_.letters()[-1].failed_reason))
+        round_.server.greets = True
+    ratio = statistics.median(stalled) / statistics.median(healthy)
+    assert ratio <= 2, (healthy, stalled)
+    one_stalls(round_)
+    is_slow(round_)
+    assert round_.check({"stalls@example.org": UNKNOWN}) == 0
+    note(round_, figure, ratio=f"{ratio:.2f}", milliseconds=round(statistics.median(stalled) * 1000))
+
+
+# ── what the server does, and what comes of it ───────────────────────────────────────────────────────────────────────
+
+
+def give_trouble(round_: Round, addresses: Sequence[str], chance: random.Random) -> None:
+    """Two in three meet something that passes; one in a hundred is taken while the worker is killed."""
+    for number, address in enumerate(addresses):
+        faults = PASSING[number % len(PASSING)] if chance.random() < 0.7 else []
+        if number % 100 == 8:
+            faults = [KILLED]
+        if LOST in faults:
+            round_.excused.add(address)
+        round_.server.of[address].extend(faults)
+
+
+def is_away(round_: Round, addresses: Sequence[str]) -> None:
+    """The port is closed for a while: nothing is lost, and both lists say so."""
+    round_.server.stop()
+    round_.invite(*addresses)
+    until(lambda: all(row.failed_reason for row in round_.letters()))
+    assert "Not sent yet: the mail server does not answer" in round_.alice.read(f"/admin/users?q={addresses[0]}")
+    assert "connect: Connection refused" in round_.otto.read(f"/operator/mail?q={addresses[0]}")
+    round_.server.start()
+
+
+def resend(round_: Round) -> None:
+    """After a failure: a new letter by the administrator, or the same one by the operator; never both."""
+    unknown, too_big, full = (f"guest-{number}@example.org" for number in range(3))
+    until(lambda: is_put_off(round_.letters(full)[0]))
+    round_.server.always.clear()
+    for address in (unknown, full):
+        assert round_.alice.send(f"/admin/users/{round_.member_id(address)}/resend").status == 200
+    assert round_.otto.send(f"/operator/mail/{round_.letters(too_big)[0].id}/send").status == 200
+    round_.settle((unknown, too_big, full))
+    for address, count in ((unknown, 2), (too_big, 1), (full, 2)):
+        rows = round_.letters(address)
+        assert len(rows) == count, address
+        assert round_.server.ids(address) == [rows[-1].message_id], address
+        assert "Sent. Link valid until" in round_.alice.read(f"/admin/users?q={address}"), address
+
+
+def is_put_off(row: Outbox) -> bool:
+    """Whether a letter is in nobody's hands, and will not be for a while."""
+    return row.claimed_until is None and row.next_try_at is not None and row.next_try_at > now() + 10 * SECOND
+
+
+def give_up(round_: Round) -> None:
+    """A letter that is put off for two days is given up, and the row says with which words."""
+    address = "never@example.org"
+    round_.server.always[address] = GREYLISTED
+    round_.invite(address)
+    until(lambda: round_.letters(address)[0].tries == 1)
+    with round_.app.app_context():
+        last = update(Outbox).where(Outbox.recipient == address)
+        db.session.execute(last.values(tries=MOST_TRIES - 1, next_try_at=now()))
+        db.session.commit()
+    until(lambda: state_of(round_.letters(address)[0], True) == FAILED)
+    assert "Not sent: try again later" in round_.alice.read(f"/admin/users?q={address}")
+
+
+def one_stalls(round_: Round) -> None:
+    """A recipient that never gets an answer costs the others one time-out at most, and the letter is put off."""
+    round_.server.always["stalls@example.org"] = Fault(hostile.RECIPIENT, hostile.STALL)
+    others = [f"beside-{number}@example.org" for number in range(6)]
+    round_.settle(round_.invited)
+    round_.invite("stalls@example.org", *others)
+    until(lambda: all(round_.server.ids(each) for each in others))
+    assert round_.server.tried["stalls@example.org"] <= 1
+    until(lambda: is_put_off(round_.letters("stalls@example.org")[0]))
+    assert "Not sent yet: no answer within 1 seconds" in round_.alice.read("/admin/users?q=stalls@example.org")
+
+
+def is_slow(round_: Round) -> None:
+    """Answers that each come in time are waited for, however many there are."""
+    round_.server.pause = 0.4 * TIMEOUT
+    slow = [f"slow-{number}@example.org" for number in range(3)]
+    round_.invite(*slow)
+    until(lambda: all(row.sent_at for each in slow for row in round_.letters(each)))
+    round_.server.pause = 0.0
+
+
+def until(is_true: Callable[[], object], patience: float = PATIENCE) -> None:
+    """Wait for a state."""
+    end = time.monotonic() + patience
+    while not is_true():
+        assert time.monotonic() < end, "it did not come about"
+        threading.Event().wait(0.1)
+
+
+def note(round_: Round, figure: Figure, **more: object) -> None:
+    """The figures of a round."""
+    met = sum(round_.server.met.values())
+    counted = {"invitations": len(round_.invited), "faults": met, "kills": round_.kills, "waits checked": round_.waits}
+    for name, value in {**counted, **more}.items():
+        figure(name, value)
