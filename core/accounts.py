@@ -67,7 +67,7 @@ def init_app(app: Flask, settings: Settings) -> None:
     manager.session_protection = None  # a session is a row; an address that changes on the way does not end it
     manager._request_callback = None  # nobody signs in by a token in an address or header
     manager.unauthorized_handler(ask_to_sign_in)
-    request_started.connect(_hash_before_writing, app, weak=False)
+    request_started.connect(_hash_before_writing, app)
 
 
 def _drop_principal(app: Flask, security: Any) -> None:
