@@ -29,6 +29,7 @@ class Mailbox:
     def __init__(self) -> None:
         self.port = _free_port()
         self.messages: list[EmailMessage] = []
+        self.refused_sender = ""  # answer to MAIL FROM
         self.refused: dict[str, str] = {}  # address → answer to RCPT TO
         self.refused_content: dict[str, str] = {}  # address → answer to DATA
         self.greylists = False  # refuses every address the first time
@@ -70,6 +71,12 @@ class Mailbox:
     def to(self, address: str) -> list[EmailMessage]:
         """The letters to one address."""
         return [each for each in self.messages if each["To"] == address]
+
+    async def handle_MAIL(self, _server: Any, _session: Any, envelope: Any, address: str, _options: Any) -> str:
+        """Take or refuse a sender."""
+        if not self.refused_sender:
+            envelope.mail_from = address
+        return self.refused_sender or "250 OK"
 
     async def handle_RCPT(self, _server: Any, _session: Any, envelope: Any, address: str, _options: Any) -> str:
         """Take or refuse a recipient."""

@@ -190,6 +190,20 @@ def test_a_server_that_is_away_is_asked_once_for_all_and_less_and_less_often(off
     assert pauses == [5, 10, 20, 30]
 
 
+def test_a_server_that_greets_and_takes_no_letter_is_asked_less_and_less_often(office: Office, smtp: Mailbox) -> None:
+    smtp.refused_sender = "451 4.3.2 Too many connections"
+    office.write(*NAMES)
+    for connections, pause in enumerate((5, 10, 20, 30), 1):
+        office.send()
+        (due,) = {row.next_try_at for row in office.rows()}
+        assert due is not None
+        assert (smtp.connections, round((due - now()).total_seconds())) == (connections, pause)
+        office.hurry()
+    smtp.refused_sender = ""
+    office.send()
+    assert office.states == [SENT] * len(NAMES)
+
+
 def test_without_the_tls_that_was_asked_for_nothing_is_sent(office: Office, smtp: Mailbox) -> None:
     office.post.settings = replace(office.settings, mail_use_tls=True)
     office.write("bob")

@@ -49,13 +49,6 @@ class Post:
             while not self.stopping.is_set() and (row := self._claimed()) is not None:
                 self._send(row, line)
 
-    def came_back(self) -> None:
-        """The server took a connection; after an outage, what waited for it is due."""
-        if self._pause is not None:
-            self._pause = None
-            log.warning("the mail server is back")
-            self._write(lambda: outbox.hurry(db.session, now()))
-
     def _claimed(self) -> Outbox | None:
         with transaction_mode(Mode.READ):
             # Three senders look every second: asking first leaves the one writer's place to others.
@@ -83,6 +76,7 @@ class Post:
             self._note(row, failed)
         else:
             self._write(lambda: outbox.note_sent(db.session, row, now()))
+            self._came_back()
 
     def _written(self, row: Outbox) -> Message | None:
         with transaction_mode(Mode.READ):
@@ -98,6 +92,7 @@ class Post:
             return
         log.warning("letter %s: %s", row.id, failed)
         self._write(lambda: outbox.note_failed(db.session, row, failed.words, now(), permanently=failed.is_permanent))
+        self._came_back()
 
     def _note_away(self, row: Outbox, failed: MailFailed) -> None:
         if self._pause is None:
@@ -105,6 +100,13 @@ class Post:
         self._pause = min(LONGEST_PAUSE, self._pause * 2) if self._pause else FIRST_PAUSE
         until, words = now() + self._pause, f"{failed.step}: {failed.words}"
         self._write(lambda: outbox.note_server_away(db.session, row, words, now(), until))
+
+    def _came_back(self) -> None:
+        # Not before it spoke of a letter: one that greets and then takes nothing would be asked without a pause.
+        if self._pause is not None:
+            self._pause = None
+            log.warning("the mail server is back")
+            self._write(lambda: outbox.hurry(db.session, now()))
 
     def _write(self, change: Callable[[], None]) -> None:
         """Commit a change; what was sent must not be forgotten because the database is restarted just now."""
@@ -145,7 +147,6 @@ class Line:
     def _hand_over(self, message: Message) -> None:
         if self._open is None:
             self._open = self._goodbye.enter_context(dialogue(self._post.settings))
-            self._post.came_back()
         try:
             self._open.send(message)
         except MailFailed as failed:
