@@ -61,7 +61,7 @@ def send(letter_id: int) -> Response:
     """Try a letter again at once."""
     operator_only()
     row, organization = load(letter_id)
-    is_tried = outbox.send_again(row, now())
+    is_tried = outbox.send_again(db.session, row, now())
     db.session.commit()
     said = _("The letter to %(email)s is on its way.", email=row.recipient) if is_tried else _("Nothing is to be sent.")
     rows = [letter_register.row(row, organization, outbox.is_sending(settings()))]

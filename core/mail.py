@@ -180,7 +180,9 @@ def state_of_invitation(row: Any) -> tuple[str, str]:
 
 def state_words(state: str, reason: str | None, tries: int) -> str:
     """What an administrator reads beside the name."""
-    why = _plain(reason) if tries else _("the mail server does not answer")
+    # A letter that was refused for itself before can wait for the server now.
+    is_away = not tries or outbox.names_the_server(reason)
+    why = _("the mail server does not answer") if is_away else _plain(reason)
     if state == WAITING:
         return str(_("Not sent yet: %(why)s", why=why) if reason else _("Mail on its way"))
     return str(

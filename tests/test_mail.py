@@ -41,6 +41,7 @@ def test_the_users_page_reads_what_became_of_an_invitation(
         (0, None, "Mail on its way"),
         (0, "connect: Connection refused", "Not sent yet: the mail server does not answer"),
         (1, "451 4.7.1 Greylisted", "Not sent yet: greylisted"),
+        (1, "connect: Connection refused", "Not sent yet: the mail server does not answer"),
     ],
 )
 def test_words_for_a_letter_that_waits(bare_app: Flask, tries: int, reason: str | None, words: str) -> None:

@@ -192,16 +192,29 @@ def test_send_again_tries_at_once_as_if_for_the_first_time(session: Session) -> 
     row = put(session)
     fail(session, "552 Mailbox full", permanently=True)
     row = fresh(session, row)
-    assert outbox.send_again(row, NOW)
+    assert outbox.send_again(session, row, NOW)
     session.commit()
     assert (row.tries, row.next_try_at, outbox.state_of(row, True)) == (0, NOW, WAITING)
+    assert row.failed_reason is None
+
+
+@pytest.mark.on_postgresql
+def test_send_again_repeats_no_letter_that_leaves_just_then(session: Session, engine: Engine) -> None:
+    row = put(session)
+    assert fresh(session, row).sent_at is None
+    with Session(engine) as worker:
+        outbox.note_sent(worker, row, NOW)
+        worker.commit()
+    assert not outbox.send_again(session, row, NOW)
+    session.commit()
+    assert outbox.state_of(row, True) == SENT
 
 
 def test_send_again_repeats_no_letter_that_left(session: Session) -> None:
     row = put(session)
     outbox.note_sent(session, row, NOW)
     session.commit()
-    assert not outbox.send_again(fresh(session, row), NOW)
+    assert not outbox.send_again(session, fresh(session, row), NOW)
     assert outbox.state_of(row, True) == SENT
 
 

@@ -41,6 +41,7 @@ KEEP = timedelta(days=30)  # what is done with stays this long
 NOT_WRITTEN = "the letter could not be written; the log says why"
 
 _ANSWER_CODE = re.compile(r"^[245]\d\d(?:[ -]+[245]\.\d{1,3}\.\d{1,3})?[ :-]*")
+_OF_THE_SERVER = re.compile(r"(connect|TLS|sign-in|sender): ")  # a step of core.mailing.smtp before any letter's own
 
 
 class Outbox(Base):
@@ -166,12 +167,15 @@ def drop(session: Session, row: Outbox, now: datetime) -> None:
     _run(session, waiting.values(dropped_at=now, next_try_at=None, claimed_until=None))
 
 
-def send_again(row: Outbox, now: datetime) -> bool:
+def send_again(session: Session, row: Outbox, now: datetime) -> bool:
     """Try at once, as if for the first time, a letter that waits or was given up; False when it left or is dropped."""
-    if row.sent_at is not None or row.dropped_at is not None:
-        return False
-    row.failed_at, row.next_try_at, row.tries = None, now, 0
-    return True
+    # By a statement that asks once more: the worker may send or drop it between the look at the row and this.
+    still = (Outbox.id == row.id, Outbox.sent_at.is_(None), Outbox.dropped_at.is_(None))
+    # Without a reason too: one beside no try would say that the server is away.
+    anew = {"failed_at": None, "failed_reason": None, "next_try_at": now, "tries": 0}
+    is_tried = bool(_run(session, update(Outbox).where(*still).values(**anew)).rowcount)
+    session.refresh(row)
+    return is_tried
 
 
 def remove_old(session: Session, now: datetime) -> int:
@@ -202,6 +206,11 @@ def counts(session: Session) -> tuple[int, int]:
     failed = select(func.count()).select_from(Outbox).where(Outbox.failed_at.is_not(None)).scalar_subquery()
     found = session.execute(select(waiting, failed)).one()
     return found[0], found[1]
+
+
+def names_the_server(reason: str | None) -> bool:
+    """Whether a letter was last put off because no letter could leave."""
+    return _OF_THE_SERVER.match(reason or "") is not None
 
 
 def plain_words(reason: str | None) -> str:
