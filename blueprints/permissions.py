@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
-from flask import Blueprint, Response, flash, make_response, redirect, render_template, request
+from flask import Blueprint, Response, abort, flash, make_response, redirect, render_template, request
 from flask_babel import gettext as _
 
 from core.dates import now
@@ -96,13 +96,15 @@ def take(license_id: int, member_id: int) -> Response:
 @bp.get("/<int:license_id>/<int:member_id>/move")
 def move_ask(license_id: int, member_id: int) -> str:
     """Ask whether the member's permission moves here from the license of the same product that he has."""
-    desk, view = admin_desk(), view_of(request.args)
-    license, member = desk.license(license_id), desk.member(member_id)
-    part = sheet.read(db.session, desk.organization.id, View(member=member.id), now(), license.product_id)
-    box = next(iter(part.lines[license_id].boxes), None)
+    desk, view = admin_desk(member_id), view_of(request.args)
+    member = desk.member(member_id)
+    lines = sheet.read(db.session, desk.organization.id, View(member=member.id), now()).lines
+    if license_id not in lines:
+        abort(404)
+    box = next(iter(lines[license_id].boxes), None)
     return render_template(
-        "permissions/move.html", line=part.lines[license_id], member=member, back=address(view), keep=fields_of(view),
-        held=part.lines.get(box.other) if box and box.other else None, facts=facts_of,
+        "permissions/move.html", line=lines[license_id], member=member, back=address(view), keep=fields_of(view),
+        held=lines.get(box.other) if box and box.other else None, facts=facts_of,
     )  # fmt: skip
 
 

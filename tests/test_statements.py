@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
 from flask import Flask
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
@@ -53,7 +54,7 @@ def test_a_request_takes_as_many_for_ten_thousand_members(app: Flask, cast: Cast
     fill(engine, cast, 10_000, 2 * FIRST)  # apart from the ids that invitations took
     many = {**pages(engine, alice, cast), **row_actions(app, alice, cast, 2 * FIRST, held=12)}
     assert few == many
-    budgets = {**PAGES, "counts": PIECE, "details": PIECE}
+    budgets = {**PAGES, **dict.fromkeys(pieces(cast), PIECE)}
     assert {name: number for name, number in many.items() if number > budgets.get(name, ROW)} == {}
 
 
@@ -69,11 +70,23 @@ def test_what_a_member_holds_adds_no_statement(app: Flask, cast: Cast, client_fo
 
 def pages(engine: Engine, alice: Client, cast: Cast) -> Taken:
     """What every page and every piece of one takes."""
-    pieces = {"counts": "/admin/users/counts", "details": f"/admin/products/{cast.license['annual']}/details"}
     alice.get("/admin/users/counts")  # what was counted since the last change is remembered
     return {
         **{path: statements(engine, lambda: alice.get(path)) for path in PAGES},  # noqa: B023
-        **{name: statements(engine, lambda: alice.fragment(path)) for name, path in pieces.items()},  # noqa: B023
+        **{name: statements(engine, lambda: alice.fragment(path)) for name, path in pieces(cast).items()},  # noqa: B023
+    }
+
+
+def pieces(cast: Cast) -> dict[str, str]:
+    """What opens below a row or over the page."""
+    return {
+        "counts": "/admin/users/counts",
+        "details": f"/admin/products/{cast.license['annual']}/details",
+        "co-admin?": f"/admin/users/{cast.bob.member_id}/co-admin",
+        "member?": f"/admin/users/{cast.carol.member_id}/member",
+        "remove?": f"/admin/users/{cast.bob.member_id}/remove",
+        "withdraw?": f"/admin/users/{cast.dave.member_id}/withdraw",
+        "move?": f"/admin/permissions/{cast.license['perpetual']}/{cast.bob.member_id}/move",
     }
 
 
@@ -151,3 +164,11 @@ def test_details_of_an_own_license(app: Flask, client_for: ClientFor, cast: Cast
         path = f"/products/{key.licenses[0].id}/details"
     assert erin.token
     assert statements(engine_of(app), lambda: erin.fragment(path)) <= PIECE
+
+
+@pytest.mark.parametrize("question", ["extend", "revoke", "release"])
+def test_a_question_about_a_key(app: Flask, client_for: ClientFor, cast: Cast, on_app: Session, question: str) -> None:
+    otto = client_for("otto")
+    assert otto.token
+    path = f"/operator/keys/{on_app.get_one(License, cast.license['cloud']).key_id}/{question}"
+    assert statements(engine_of(app), lambda: otto.fragment(path)) <= PIECE
