@@ -1,4 +1,4 @@
-.PHONY: demo run test drills screenshots measure lint assets translations .messages
+.PHONY: demo run test drills lighthouse screenshots measure lint assets translations .messages
 .DEFAULT_GOAL := demo
 
 demo run:
@@ -12,6 +12,11 @@ test: .venv-tests
 drills: .venv-tests
 	@.ci/chromium
 	@.venv/bin/python -m pytest -n 2 --dist loadfile --drills tests/drills
+
+# Points of the pages that are seen most, where Node is.
+lighthouse: .venv-tests $(if $(shell command -v npm),node_modules/.package-lock.json)
+	@.ci/chromium
+	@.venv/bin/python -m tests.drills.lighthouse
 
 # The README's pictures, from the demo as it is now.
 screenshots: .venv-tests
