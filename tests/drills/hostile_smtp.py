@@ -42,6 +42,7 @@ class HostileServer:
         self.of: defaultdict[str, deque[Fault]] = defaultdict(deque)
         self.always: dict[str, Fault] = {}  # for these addresses, at every try
         self.greets = True  # False: takes connections and says nothing
+        self.silent = 0  # connections that are kept waiting now
         self.pause = 0.0  # seconds before each answer
         self.accepted: list[tuple[str, EmailMessage]] = []
         self.offered: defaultdict[str, set[str]] = defaultdict(set)  # address → every Message-ID in a letter's body
@@ -181,8 +182,12 @@ class Talk:
         return False
 
     async def _silence(self) -> None:
-        while await self.reader.read(1024):
-            pass
+        self.server.silent += 1
+        try:
+            while await self.reader.read(1024):
+                pass
+        finally:
+            self.server.silent -= 1
         raise Hangup
 
     async def _say(self, line: str) -> None:
