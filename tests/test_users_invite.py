@@ -214,5 +214,7 @@ def test_of_two_pastes_at_once_each_address_is_one_row(client_for: ClientFor, ca
 
 
 @pytest.mark.on_sqlite
-def test_nothing_is_said_aloud_that_the_results_say(client_for: ClientFor, cast: Cast) -> None:
-    assert said(client_for("alice").swap(USERS, emails="a@crowd.example")) == []
+def test_results_are_said_aloud_once(client_for: ClientFor, cast: Cast) -> None:
+    answer = client_for("alice").swap(USERS, emails="a@crowd.example")
+    assert said(answer) == ["1 of 1 address invited"]
+    assert 'role="status" aria-live="off"' in answer.text  # the list itself keeps silent
