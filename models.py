@@ -1499,10 +1499,11 @@ class License(Base):
                 # A suspended one holds no seat: it goes, nothing becomes free, and nobody loses anything.
                 if permission.suspended_at is None:
                     self.free_one()
-                    record(
-                        session_of(self), member.organization_id, by, "permission.take", member, now,
-                        before={"license": self.id},
-                    )  # fmt: skip
+                # A suspended one holds no seat, but what could have been restored is gone: that is recorded too.
+                record(
+                    session_of(self), member.organization_id, by, "permission.take", member, now,
+                    before={"license": self.id},
+                )  # fmt: skip
                 return permission.suspended_at is None
         return False
 

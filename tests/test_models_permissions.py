@@ -233,3 +233,12 @@ def test_nobody_holds_two_permissions_for_a_product(kestrel: Kestrel) -> None:
     kestrel.session.flush()
     query = select(Permission.member_id).join(Member).where(Permission.suspended_at.is_(None))
     assert kestrel.session.scalar(select(func.count()).select_from(query.distinct().subquery())) == 3
+
+
+def test_what_is_taken_from_the_disabled_is_recorded(kestrel: Kestrel) -> None:
+    before, reserved = kestrel.entries(), kestrel.license("perpetual").reserved
+    assert not kestrel.license("perpetual").take(kestrel.dora, kestrel.by("alice"), kestrel.now)
+    assert kestrel.entries() == before + 1
+    assert kestrel.last().action == "permission.take"
+    assert kestrel.license("perpetual").reserved == reserved
+    assert kestrel.dora.suspended == []
