@@ -31,7 +31,7 @@ STATE = (
     "SELECT id, email, blocked_at FROM account",
 )
 HEADS = ("administrator", "co-administrator")
-SENTENCE = re.compile(r"[A-Z“][^.]*\w[^.]*\.")
+SENTENCE = re.compile(r"\w\S* \S+.*\.", re.S)
 
 
 @dataclass(frozen=True)
