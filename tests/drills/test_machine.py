@@ -84,6 +84,15 @@ class Machine(RuleBasedStateMachine):
         may = self.scene.heads(who, row.organization_id)
         self.scene.do(who, f"/admin/permissions/{license_id}/{row.id}/{act}", htmx, may)
 
+    @rule(number=numbers, htmx=st.booleans())
+    def take_back(self, number: int, htmx: bool) -> None:
+        query = """SELECT p.license_id, p.member_id, m.organization_id FROM permission p
+            JOIN member m ON m.id = p.member_id ORDER BY p.id"""
+        if held := self.scene.ask(query):
+            license_id, member_id, organization_id = held[number % len(held)]
+            who = self.scene.who("administrator", organization_id)
+            self.scene.do(who, f"/admin/permissions/{license_id}/{member_id}/take", htmx)
+
     @rule(by=acting, harbor=st.booleans(), number=numbers, htmx=st.booleans())
     def redeem(self, by: str, harbor: bool, number: int, htmx: bool) -> None:
         who = self.scene.who(by, self.scene.cast.other_id if harbor else self.scene.cast.organization_id)
