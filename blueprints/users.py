@@ -178,7 +178,7 @@ def co_admin_submit(member_id: int) -> Response:
 
 def _replaced() -> int | None:
     text = request.form.get("replaces", "")
-    if text and not (text.isascii() and text.isdigit() and len(text) < 19):
+    if text and not (text.isascii() and text.isdigit() and len(text) < 10):
         raise BadInput(_("This form is out of date. Load the page again."))
     return int(text) if text else None
 
@@ -289,7 +289,7 @@ def _still(desk: Desk, error: RuleBroken) -> Response:
     if request.endpoint == "users.co_admin_submit":
         fragment = render_template("users/_table.html", **roster_page.table(desk, wanted))
     else:
-        rows = roster_page.row(desk, (request.view_args or {})["member_id"])
+        rows = roster_page.row(desk, (request.view_args or {}).get("member_id", 0))
         fragment = render_template("users/_rows.html", rows=rows)
     return say(vary(make_response(fragment, error.status)), sentence, bad=True)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from flask import Flask, Response, request
 from flask_wtf.csrf import CSRFError, CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -45,6 +47,7 @@ def init_app(app: Flask, settings: Settings) -> None:
         TRUSTED_HOSTS=[Host(name) for name in settings.trusted_hosts],
         WTF_CSRF_TIME_LIMIT=None,  # as long as the session; a page left open over lunch still works
     )
+    app.before_request(drop_broken_addresses)
     csrf.init_app(app)
     if settings.trusted_proxies:
         hops = settings.trusted_proxies
@@ -62,6 +65,15 @@ class Host(str):
     def partition(self, sep: str, /) -> tuple[str, str, str]:
         """The whole of an IPv6 address."""
         return (str(self), "", "") if self.startswith("[") else super().partition(sep)
+
+
+def drop_broken_addresses() -> None:
+    """Take an address that is none for one that was not sent; reading it later would be a fault of ours."""
+    for name in ("HTTP_REFERER", "HTTP_HX_CURRENT_URL"):
+        try:
+            urlsplit(request.environ.get(name, ""))
+        except ValueError:
+            del request.environ[name]
 
 
 def forged(_error: CSRFError) -> Response:

@@ -272,3 +272,16 @@ def name_everything(app: Flask, name: str) -> None:
         for key in db.session.scalars(select(models.PermissionKey)):
             key.note = name
         db.session.commit()
+
+
+@pytest.mark.on_sqlite
+@pytest.mark.parametrize("header", ["Referer", "HX-Current-URL"])
+@pytest.mark.parametrize("address", ["http://[", "http://[x]/admin/users", "//[::1"])
+def test_address_that_is_none_is_as_if_not_sent(client_for: ClientFor, cast: Cast, header: str, address: str) -> None:
+    alice, path = client_for("alice"), f"/admin/users/{cast.bob.member_id}/disable"
+    answer = alice.post(path, data={"csrf_token": alice.token}, headers={**HTMX, header: address})
+    assert (answer.status_code, "Disabled" in answer.text) == (200, True)
+    # Where the connection is encrypted, a form has to say where it comes from.
+    secure = alice.application.extensions["settings"].base_url.replace("http:", "https:")
+    answer = alice.post(path, data={"csrf_token": alice.token}, headers={"Referer": address}, base_url=secure)
+    assert answer.status_code == 400

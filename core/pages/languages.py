@@ -40,7 +40,7 @@ def language() -> str:
         return ENGLISH
     if current_user and current_user.is_authenticated and current_user.locale in LANGUAGES:
         return str(current_user.locale)
-    return best(request.headers.get("Accept-Language", ""), LANGUAGES)
+    return best(request.headers.get("Accept-Language", "")[:HEADER_LENGTH], LANGUAGES)
 
 
 def zone() -> str:

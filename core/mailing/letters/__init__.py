@@ -105,6 +105,7 @@ def message(letter: Letter, row: Outbox, settings: Settings) -> Message:
 
 def shortened(heading: str) -> str:
     """A heading as a subject: cut where it is too long, in a word that has no end too."""
+    heading = " ".join(heading.split())  # a header is one line, whatever stands in a row
     return heading if len(heading) <= SUBJECT_LENGTH else heading[: SUBJECT_LENGTH - 1].rstrip() + "…"
 
 
