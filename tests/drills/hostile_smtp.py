@@ -46,6 +46,7 @@ class HostileServer:
         self.pause = 0.0  # seconds before each answer
         self.accepted: list[tuple[str, EmailMessage]] = []
         self.offered: defaultdict[str, set[str]] = defaultdict(set)  # address → every Message-ID in a letter's body
+        self.unheard: set[str] = set()  # addresses whose letter was taken, and nobody was there to hear it
         self.met: Counter[Fault] = Counter()
         self.tried: Counter[str] = Counter()
         self.on_call: Callable[[], None] = lambda: None
@@ -102,6 +103,7 @@ class Talk:
         self.server, self.reader, self.writer = server, reader, writer
         self.fault = server.of_connections.popleft() if server.of_connections else None
         self.address = ""
+        self.unheard = ""  # whose letter was taken, until the next command shows that the answer was heard
 
     async def run(self) -> None:
         """Speak until one side has enough."""
@@ -114,10 +116,11 @@ class Talk:
         except (Hangup, OSError, asyncio.IncompleteReadError):
             pass
         finally:
+            self.server.unheard |= {self.unheard} - {""}
             self.writer.transport.abort()
 
     async def _command(self, line: str) -> None:
-        verb = line[:4].upper()
+        verb, self.unheard = line[:4].upper(), ""
         if verb == "QUIT":
             await self._say("221 Bye")
             raise Hangup
@@ -151,6 +154,7 @@ class Talk:
         act = self.fault.act if self.fault and self._is_due(DOT) else ""
         if act in (LOSE, CUT, CALL) or not act:
             self.server.accepted.append((self.address, letter))
+            self.unheard = self.address if act != CUT else ""
         if act == CALL:
             await asyncio.get_running_loop().run_in_executor(None, self.server.on_call)
         await self._step(DOT)
