@@ -26,6 +26,7 @@ def race(app: Flask, deeds: Sequence[Deed]) -> list[str]:
         thread.start()
     for thread in threads:
         thread.join(PATIENCE)
+    assert not any(thread.is_alive() for thread in threads), "somebody waits for ever"
     return ends
 
 

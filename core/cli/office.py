@@ -10,7 +10,6 @@ from typing import Any
 
 import click
 from flask import Flask, current_app
-from flask_babel import Babel
 from sqlalchemy.exc import IntegrityError
 
 from core import db as database
@@ -18,6 +17,7 @@ from core import settings as settings_
 from core.cli import beginning
 from core.db import Base, Mode, db, transaction_mode
 from core.errors import RuleBroken
+from core.pages import languages
 from core.revisions import EMPTY
 from core.sealing import SealBroken, Sealer
 from core.secret_files import with_secrets
@@ -63,7 +63,7 @@ def application(settings: Settings) -> Flask:
     app.extensions["settings"] = settings
     app.extensions["sealer"] = Sealer(settings.seal_key) if settings.seal_key else None
     database.init_app(app, settings.database_url)
-    Babel(app)
+    languages.init_app(app)
     return app
 
 
