@@ -93,10 +93,7 @@ def test_removed_member_is_free_at_once(kestrel: Kestrel, name: str) -> None:
 
 def test_removing_frees_his_seats(kestrel: Kestrel) -> None:
     freed = kestrel.bob.remove(kestrel.by("alice"), kestrel.alice, kestrel.now)
-    assert (freed, kestrel.license("annual").reserved) == (
-        [kestrel.cast.license["annual"]],
-        0,
-    )
+    assert (freed, kestrel.license("annual").reserved) == ([kestrel.cast.license["annual"]], 0)
 
 
 def test_removing_a_disabled_member_frees_nothing_twice(kestrel: Kestrel) -> None:

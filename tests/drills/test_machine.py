@@ -143,9 +143,9 @@ class Machine(RuleBasedStateMachine):
         self.vendor_reduced = by == "otto"
         self.scene.do(by, f"/operator/keys/{key_id}/extend", htmx, by == "otto", **{f"seats-{position}": seats})
 
-    @rule(who=people)
-    def block(self, who: str) -> None:
-        self.scene.block(who, True)
+    @rule(who=people, rarely=st.integers(0, 4))
+    def block(self, who: str, rarely: int) -> None:
+        self.scene.block(who, rarely == 0)  # or everybody would soon be locked out, and nothing happen any more
 
     @rule()
     def unblock_all(self) -> None:
@@ -162,7 +162,10 @@ class Machine(RuleBasedStateMachine):
 def test_no_deed_breaks_a_rule(
     app: Flask, cast: Cast, on_app: Session, put_back: Callable[[], None], drilling: bool, figure: Figure
 ) -> None:
-    """3 × 50 steps on each database; drilling, 100 × 50 from a seed of the day."""
+    """12 × 13 steps on each database; drilling, 250 × 20 from a seed of the day.
+
+    Many short plays: of each one a few rules are left out, so that the others come more often.
+    """
     number = secrets.randbelow(2**32) if drilling else 1
     machines: list[Machine] = []
 
@@ -175,7 +178,7 @@ def test_no_deed_breaks_a_rule(
 
     figure("seed", number)
     length = settings(
-        max_examples=100 if drilling else 3, stateful_step_count=50, derandomize=not drilling, database=None,
+        max_examples=250 if drilling else 12, stateful_step_count=20 if drilling else 13, derandomize=not drilling, database=None,
         deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck),
     )  # fmt: skip
     run_state_machine_as_test(seed(number)(Fresh) if drilling else Fresh, settings=length)
@@ -183,4 +186,4 @@ def test_no_deed_breaks_a_rule(
     figure("steps", steps)
     figure("changed something", sum(each.scene.changed for each in machines))
     figure("refused", sum(each.scene.refused for each in machines))
-    assert steps >= (10)
+    assert steps >= (5_000 if drilling else 150)
