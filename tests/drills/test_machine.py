@@ -178,8 +178,9 @@ def test_no_deed_breaks_a_rule(
 
     figure("seed", number)
     length = settings(
-        max_examples=250 if drilling else 12, stateful_step_count=20 if drilling else 13, derandomize=not drilling, database=None,
-        deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck),
+        max_examples=250 if drilling else 12, stateful_step_count=20 if drilling else 13,
+        derandomize=not drilling, database=None, deadline=None, phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
     )  # fmt: skip
     run_state_machine_as_test(seed(number)(Fresh) if drilling else Fresh, settings=length)
     steps = sum(each.steps - 1 for each in machines)
