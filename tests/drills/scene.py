@@ -219,6 +219,9 @@ class Scene:
 def why(response: TestResponse) -> None:
     """A refusal is the visitor's, and says why in a sentence."""
     assert response.status_code < 500, response.text[-2000:]
+    if response.status_code == 401:  # whose session has ended is led to sign in, and asked for no sentence
+        assert response.headers["HX-Redirect"].startswith("/login")
+        return
     words = " ".join([re.sub(r"<head.*?</head>|<[^>]+>", " ", response.text, flags=re.S), *said(response)])
     assert SENTENCE.search(words), f"{response.status_code} without a sentence: {words[:300]}"
 

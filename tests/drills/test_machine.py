@@ -93,6 +93,28 @@ class Machine(RuleBasedStateMachine):
             who = self.scene.who("administrator", organization_id)
             self.scene.do(who, f"/admin/permissions/{license_id}/{member_id}/take", htmx)
 
+    @rule(number=numbers, htmx=st.booleans())
+    def come_and_go(self, number: int, htmx: bool) -> None:
+        """Three deeds in their order, which chance alone would seldom find."""
+        query = "SELECT member_id, organization_id FROM permission p JOIN member m ON m.id = p.member_id ORDER BY p.id"
+        if held := self.scene.ask(query):
+            member_id, organization_id = held[number % len(held)]
+            who = self.scene.who("administrator", organization_id)
+            for act in ("disable", "enable", "restore"):
+                self.scene.do(who, f"/admin/users/{member_id}/{act}", htmx)
+                self.scene.check(vendor_reduced=False)
+
+    @rule(number=numbers, harbor=st.booleans(), htmx=st.booleans())
+    def replace(self, number: int, harbor: bool, htmx: bool) -> None:
+        """The administrator appoints somebody enabled in place of whom the page shows."""
+        organization_id = self.scene.cast.other_id if harbor else self.scene.cast.organization_id
+        query = """SELECT id, role FROM member WHERE organization_id = :id AND confirmed_at IS NOT NULL
+            AND disabled_at IS NULL AND ended_at IS NULL ORDER BY id"""
+        enabled = self.scene.ask(query, id=organization_id)
+        replaces = "".join(str(each.id) for each in enabled if each.role == "co-administrator")
+        member_id, who = enabled[number % len(enabled)].id, self.scene.who("administrator", organization_id)
+        self.scene.do(who, f"/admin/users/{member_id}/co-admin", htmx, replaces=replaces)
+
     @rule(by=acting, harbor=st.booleans(), number=numbers, htmx=st.booleans())
     def redeem(self, by: str, harbor: bool, number: int, htmx: bool) -> None:
         who = self.scene.who(by, self.scene.cast.other_id if harbor else self.scene.cast.organization_id)
