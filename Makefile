@@ -6,7 +6,7 @@ demo run:
 
 test: .venv-tests
 	@.ci/chromium
-	@.venv/bin/python -m pytest -n 3 --dist loadfile
+	@.venv/bin/python -m pytest -n 2 --dist loadfile
 
 # The long forms of what `make test` does in short; their figures stand in docs/quality.md.
 drills: .venv-tests
