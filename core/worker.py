@@ -37,11 +37,12 @@ STOP_WITHIN = 25.0  # seconds for the dialogues under way; less than the GRACE o
 def run(settings: Settings) -> None:
     """Work until told to stop."""
     app, stopping = application(settings), threading.Event()
-    threads = background(app, settings, stopping)
+    consuming, threads = consumer(queue(app, settings)), background(app, settings, stopping)
+    consuming._set_signal_handlers()  # before anything is under way; Huey itself does it when all its threads run
     for thread in threads:
         thread.start()
     try:
-        consumer(queue(app, settings)).run()
+        consuming.run()
     finally:
         stopping.set()
         for thread in threads:
