@@ -4,9 +4,10 @@
 demo run:
 	@./portal $@
 
+# Three files at once on two cores: each waits for browsers and servers now and then.
 test: .venv-tests
 	@.ci/chromium
-	@.venv/bin/python -m pytest -n 2 --dist loadfile
+	@.venv/bin/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 # The long forms of what `make test` does in short; their figures stand in docs/quality.md.
 drills: .venv-tests

@@ -30,12 +30,22 @@ from tests.servers import free_port, serving
 from tests.smtp import Mailbox, smtp  # noqa: F401  # fixture
 
 KINDS = {SQLITE: Files, POSTGRESQL: Server}
+#: Files that take long, begun first so that the end does not wait for one of them.
+LONG = (
+    "test_axe", "test_vendor_commands", "test_seed_journey", "test_mail", "test_cast_routes", "test_up", "test_keyboard",
+    "test_users_browser", "test_look", "test_operator_keys", "test_screen_reader", "test_without_javascript",
+)  # fmt: skip
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Make our marks known."""
     config.addinivalue_line("markers", "on_sqlite: one database is enough for this test")
     config.addinivalue_line("markers", "on_postgresql: this test is about PostgreSQL")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put what takes long first; everything else stays in its order."""
+    items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -15,8 +15,9 @@ from core.settings import ROOT
 
 # The parent runs two children that append a line to a file at each start and stop.
 PARENT = """
-    import os, sys
+    import os, signal, sys
     from core import up
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests themselves may have been started to ignore it
     folder, up.SETTLED, grace = sys.argv[1], float(sys.argv[2]), float(sys.argv[3])
     child = [sys.executable, folder + "/child.py", folder]
     sys.exit(up.run({"web": [*child, "web"], "worker": [*child, "worker"]}, dict(os.environ), grace=grace))
