@@ -1343,6 +1343,8 @@ class License(Base):
         ),
         CheckConstraint("seats >= 0", name="seats"),
         CheckConstraint("reserved >= 0", name="reserved"),
+        CheckConstraint("in_use >= 0", name="in_use"),
+        CheckConstraint("reserved_in_use >= 0", name="reserved_in_use"),
         CheckConstraint("end_on IS NULL OR end_on >= start_on", name="ends_after_start"),
         CheckConstraint("(type = 'perpetual') = (end_on IS NULL)", name="perpetual_has_no_end"),
     )
@@ -1361,6 +1363,10 @@ class License(Base):
     # Permissions that are not suspended: named seats given away, floating seats reserved. Stored, so that taking the
     # last seat is one statement; `./portal check` recounts it.
     reserved: Mapped[int] = mapped_column(default=0, server_default="0")
+    # Seats that leases take now, and those of them that were given to their holder. Stored for the same reason; never
+    # CHECK (in_use <= seats): seats may be reduced below what runs.
+    in_use: Mapped[int] = mapped_column(default=0, server_default="0")
+    reserved_in_use: Mapped[int] = mapped_column(default=0, server_default="0")
 
     key: Mapped[PermissionKey] = relationship(back_populates="licenses")
     product: Mapped[Product] = relationship(lazy="joined")  # no license is shown without its name

@@ -19,7 +19,10 @@ from core.revisions import FOLDER, known
 from core.settings import Settings
 
 LOCK = 0x6D696772617465  # PostgreSQL advisory lock; SQLite has the writer gate
-TABLES = ("models", "core.activity", "core.meta", "core.mailing.outbox", "core.jobs", "core.limits")
+TABLES = (
+    "models", "core.leases", "core.grants", "core.signing", "core.idempotency", "core.activity", "core.meta",
+    "core.mailing.outbox", "core.jobs", "core.limits",
+)  # fmt: skip
 
 
 class NumberedAlembic(Alembic):

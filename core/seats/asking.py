@@ -1,0 +1,168 @@
+"""Who asks for a seat, and everything that decides about it: one statement, a row for each license of the product."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, Select, String, and_, bindparam, cast, exists, literal, null, or_, select
+from sqlalchemy.orm import Session, aliased
+
+from core.grants import TokenFamily
+from core.leases import BY_ADMIN, COOL_DOWN, QUEUE_PATIENCE, Denial, Device, Lease, Station, Ticket
+from models import Account, License, Member, Organization, Permission, PermissionKey, Product
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Whose token it is: a person's program, signed in for an organization or for himself, or a station."""
+
+    organization_id: int | None
+    family_id: int | None = None
+    account_id: int | None = None
+    station_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """What a program says when it asks for a seat, renews one, or waits for one."""
+
+    uuid: str
+    product: str
+    client_id: str
+    device_name: str = ""
+    os: str = ""
+    public_key: str | None = None
+    version: str = ""
+    queue: bool = False
+    idle_s: int = 0
+    seq: int = 0
+
+
+Facts = Row[Any]
+known, held, holding = aliased(Lease), aliased(Lease), aliased(Device)
+
+
+def facts_of(session: Session, caller: Caller, asking: Asking, now: datetime) -> list[Facts]:
+    """One row for each license of the product on the caller's side; one without a license when there is none.
+
+    Empty when the sign-in or the station has ended.
+    """
+    values = {
+        "organization": caller.organization_id, "family": caller.family_id, "account": caller.account_id,
+        "station": caller.station_id, "product": asking.product, "client": asking.client_id, "uuid": asking.uuid,
+        "cool": now - COOL_DOWN, "patient": now - QUEUE_PATIENCE,
+    }  # fmt: skip
+    return list(session.connection().execute(OF_STATION if caller.station_id else OF_PERSON, values))
+
+
+def _holder(prefix: str, id_: Any) -> ColumnElement[str]:
+    return literal(prefix) + cast(id_, String)
+
+
+_of_device = literal(":d") + cast(Device.id, String)
+_of_account = _holder("a", bindparam("account")) + _of_device
+_of_station = _holder("s", bindparam("station")) + _of_device
+_of_permission = _holder("p", Permission.id)
+_ours = aliased(PermissionKey)
+_other = aliased(Ticket)
+_waiting = exists().where(
+    _other.organization_id == bindparam("organization"), _other.product_id == Product.id,
+    _other.license_id.is_(None), _other.polled_at > bindparam("patient"), _other.uuid != bindparam("uuid"),
+)  # fmt: skip
+_cooled = aliased(Lease)
+_cooling = exists().where(
+    _cooled.license_id == License.id, _cooled.account_id == bindparam("account"), _cooled.ended_reason == BY_ADMIN,
+    _cooled.ended_at > bindparam("cool"),
+)  # fmt: skip
+_denied = exists().where(Denial.uuid == bindparam("uuid"), Denial.served_at.is_(None))
+_COLUMNS = (
+    Product.id.label("product_id"), Product.name.label("product"),
+    Device.id.label("device_id"), Device.public_key, Device.name.label("device_name"), Device.os,
+    License.id.label("license_id"), License.type, License.seats, License.in_use, License.reserved,
+    License.start_on, License.end_on, License.starts_at, License.ends_at, PermissionKey.revoked_at,
+    PermissionKey.account_id.label("owner_id"),
+    known.id.label("known_id"), known.license_id.label("known_license_id"),
+    known.account_id.label("known_account_id"), known.station_id.label("known_station_id"),
+    known.device_id.label("known_device_id"), known.seq.label("known_seq"), known.ended_at.label("known_ended_at"),
+    known.ended_reason.label("known_ended_reason"), known.is_reserved.label("known_is_reserved"),
+    known.ending_at.label("known_ending_at"), known.ending_reason.label("known_ending_reason"),
+    held.id.label("held_id"), held.device_id.label("held_device_id"), held.holder.label("held_holder"),
+    held.expires_at.label("held_expires_at"), held.taken_at.label("held_taken_at"),
+    held.is_reserved.label("held_is_reserved"), holding.name.label("held_device_name"),
+    Ticket.id.label("ticket_id"), Ticket.license_id.label("offered_license_id"), Ticket.offered_until,
+    _waiting.label("is_waited_for"), _denied.label("was_denied"),
+)  # fmt: skip
+
+
+def _licenses(query: Select[*tuple[Any, ...]], is_ours: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
+    # By the keys of one side, of which there are few, never by the product, which everybody has: hence the sum.
+    is_wanted = and_(License.key_id.in_(select(_ours.id).where(is_ours)), License.product_id + 0 == Product.id)
+    return query.outerjoin(License, is_wanted).outerjoin(PermissionKey, PermissionKey.id == License.key_id)
+
+
+def _leases(
+    query: Select[*tuple[Any, ...]], is_known: ColumnElement[bool], holders: list[Any], is_asking: Any
+) -> Select[*tuple[Any, ...]]:
+    is_held = and_(held.license_id == License.id, held.ended_at.is_(None), held.takes_seat, held.holder.in_(holders))
+    return (
+        query.outerjoin(known, and_(known.uuid == bindparam("uuid"), is_known))
+        .outerjoin(held, is_held)
+        .outerjoin(holding, holding.id == held.device_id)
+        .outerjoin(Ticket, and_(Ticket.uuid == bindparam("uuid"), is_asking))
+    )
+
+
+def _of_person() -> Select[*tuple[Any, ...]]:
+    is_mine = and_(Member.account_id == Account.id, Member.organization_id == bindparam("organization"),
+                   Member.confirmed_at.is_not(None), Member.ended_at.is_(None))  # fmt: skip
+    query = (
+        select(
+            *_COLUMNS, Account.id.label("account_id"), Account.name.label("person"), Account.blocked_at,
+            Account.deleted_at, TokenFamily.device_id.label("bound_device_id"), Member.id.label("member_id"),
+            Member.disabled_at, Permission.id.label("permission_id"), Organization.name.label("organization_name"),
+            Account.zone.label("own_zone"), Organization.zone.label("zone"), _cooling.label("is_cooling"),
+        )
+        .select_from(TokenFamily)
+        .join(Account, Account.id == TokenFamily.account_id)
+        .outerjoin(Product, Product.code == bindparam("product"))
+        .outerjoin(Member, is_mine)
+        .outerjoin(Organization, Organization.id == Member.organization_id)
+        .outerjoin(Device, and_(Device.account_id == Account.id, Device.client_id == bindparam("client"),
+                                Device.removed_at.is_(None)))
+        .where(TokenFamily.id == bindparam("family"), TokenFamily.revoked_at.is_(None))
+    )  # fmt: skip
+    ours = or_(_ours.organization_id == bindparam("organization"),
+               _ours.account_id == bindparam("account"))  # fmt: skip
+    query = _licenses(query, ours).outerjoin(
+        Permission, and_(Permission.license_id == License.id, Permission.member_id == Member.id,
+                         Permission.suspended_at.is_(None)),
+    )  # fmt: skip
+    own = and_(known.organization_id.is_(None), known.account_id == bindparam("account"))
+    is_known = or_(known.organization_id == bindparam("organization"), own)
+    return _leases(query, is_known, [_of_permission, _of_account], Ticket.account_id == Account.id)
+
+
+def _of_machine() -> Select[*tuple[Any, ...]]:
+    query = (
+        select(
+            *_COLUMNS, null().label("account_id"), Station.name.label("person"), null().label("blocked_at"),
+            null().label("deleted_at"), null().label("bound_device_id"), null().label("member_id"),
+            null().label("disabled_at"), null().label("permission_id"), Organization.name.label("organization_name"),
+            null().label("own_zone"), Organization.zone.label("zone"), literal(False).label("is_cooling"),
+            Station.product_id.label("station_product_id"),
+        )
+        .select_from(Station)
+        .join(Organization, Organization.id == Station.organization_id)
+        .outerjoin(Product, Product.code == bindparam("product"))
+        .outerjoin(Device, and_(Device.station_id == Station.id, Device.client_id == bindparam("client"),
+                                Device.removed_at.is_(None)))
+        .where(Station.id == bindparam("station"), Station.revoked_at.is_(None))
+    )  # fmt: skip
+    query = _licenses(query, _ours.organization_id == bindparam("organization"))
+    is_known = known.organization_id == bindparam("organization")
+    return _leases(query, is_known, [_of_station], Ticket.station_id == Station.id)
+
+
+OF_PERSON, OF_STATION = _of_person(), _of_machine()

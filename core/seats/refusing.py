@@ -1,0 +1,124 @@
+"""Why there is no seat: a code and a sentence for each thing that can be in the way."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from flask_babel import format_datetime, ngettext
+from flask_babel import gettext as _
+
+from core.denials import Denied
+from core.leases import COOL_DOWN, DISABLED, KEY_REVOKED, LEFT, LINE_EXPIRED, REMOVED, WITHDRAWN
+from core.pages.words import day
+from core.rights import Condition
+from core.seats.request import Line, Request
+
+#: Which of several refusals is told: the one that the person can do most about.
+URGENCY = (
+    "device_limit", "cooling_down", "no_seat_available", "membership_disabled", "not_a_member", "no_permission",
+)  # fmt: skip
+
+
+def check_caller(request: Request) -> None:
+    """Refuse who may ask for nothing at all.
+
+    :raise Denied: token_invalid, unknown_product, or device_conflict.
+    """
+    facts, asking = request.facts, request.asking
+    if facts.blocked_at is not None or facts.deleted_at is not None:
+        raise signed_out()
+    if facts.product_id is None:
+        raise Denied("unknown_product", _("There is no product “%(code)s”.", code=asking.product))
+    if facts.bound_device_id not in (None, facts.device_id):
+        raise cloned()
+    if facts.public_key and asking.public_key and facts.public_key != asking.public_key:
+        raise cloned()
+
+
+def signed_out() -> Denied:
+    """The token, or what it stands for, has ended."""
+    return Denied("token_invalid", _("Sign in again."))
+
+
+def cloned() -> Denied:
+    """A device that is known by another key, or that went back in time."""
+    return Denied("device_conflict", _("Another computer uses this one's name. Sign in again on this one."))
+
+
+def of_membership(request: Request) -> Denied | None:
+    """Why the organization's licenses are out of reach; None when they are not."""
+    facts = request.facts
+    if request.caller.station_id is not None or request.caller.organization_id is None:
+        return None
+    if facts.member_id is None:
+        return Denied("not_a_member", _("You are no longer a member of the organization."))
+    if facts.disabled_at is not None:
+        return Denied("membership_disabled", _("You are disabled. An administrator can change that."))
+    return None
+
+
+def of_line(request: Request, line: Line) -> Denied | None:
+    """Why a license gives the asker nothing, whatever is free on it; None when it may."""
+    if not line.is_personal and (refused := of_membership(request)) is not None:
+        return refused
+    if (words := _not_now(line, request.now)) is not None:
+        return Denied("no_permission", words)
+    if request.caller.station_id is None and not line.is_personal and not line.is_floating:
+        if line.row.permission_id is None:
+            return no_permission(request)
+    elif request.caller.station_id is not None and not line.is_floating:
+        return no_permission(request)
+    if line.row.is_cooling:
+        return Denied("cooling_down", _("Your session was ended. Try again in a few minutes."),
+                      retry_after_s=int(COOL_DOWN.total_seconds()))  # fmt: skip
+    return None
+
+
+def _not_now(line: Line, now: datetime) -> str | None:
+    state = line.condition(now)
+    if state is Condition.REVOKED:
+        return str(_("It was withdrawn by the vendor."))
+    if state is Condition.EXPIRED:
+        return str(_("It ended on %(day)s.", day=day(line.row.end_on)))
+    return str(_("It starts on %(day)s.", day=day(line.row.start_on))) if state is Condition.AHEAD else None
+
+
+def no_permission(request: Request) -> Denied:
+    """Nothing of the product is the asker's."""
+    return Denied("no_permission", _("You have no permission for %(product)s.", product=request.facts.product))
+
+
+def full(request: Request, line: Line) -> Denied:
+    """Every seat of a license is in use, or kept for somebody."""
+    row = line.row
+    words = ngettext(
+        "The only seat of %(product)s is in use.", "All %(num)s seats of %(product)s are in use.", row.seats,
+        product=request.facts.product,
+    ) if row.seats else _("%(product)s has no seats.", product=request.facts.product)  # fmt: skip
+    return Denied("no_seat_available", words, seats=row.seats, used=row.in_use)
+
+
+def elsewhere(request: Request, line: Line, held: Any) -> Denied:
+    """The asker's own seat serves another device."""
+    since = format_datetime(held.held_taken_at, "short")
+    words = _("Your seat is in use on %(device)s since %(time)s.", device=held.held_device_name, time=since)
+    return Denied("device_limit", words, device=held.held_device_name, since=held.held_taken_at)
+
+
+def ended(reason: str) -> Denied:
+    """The session is over, and asking again does not change that."""
+    words = {
+        DISABLED: _("You were disabled."),
+        REMOVED: _("You were removed from the organization."),
+        LEFT: _("You left the organization."),
+        WITHDRAWN: _("Your permission was withdrawn."),
+        KEY_REVOKED: _("The license was withdrawn by the vendor."),
+        LINE_EXPIRED: _("The license has expired."),
+    }
+    return Denied("lease_ended", words.get(reason, _("The session was ended.")), reason=reason)
+
+
+def worst(refusals: list[Denied]) -> Denied:
+    """The refusal to tell, of several."""
+    return min(refusals, key=lambda each: URGENCY.index(each.code) if each.code in URGENCY else len(URGENCY))

@@ -1,0 +1,107 @@
+"""One question of a program with everything that decides about it, and what it may get for an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from core.dates import LicenseType
+from core.rights import Condition, condition
+from core.seats.asking import Asking, Caller, Facts
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """What a program holds; `used` and `total` are of the license."""
+
+    lease_id: int
+    license_id: int
+    kind: str
+    used: int
+    total: int
+    expires_at: datetime
+    is_new: bool = False
+    ending_at: datetime | None = None
+    message: str = ""
+    borrowed_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """A place in the queue, counted from 1."""
+
+    position: int
+
+
+@dataclass(slots=True)
+class Line:
+    """A license of the product, with the seats that the asker's holders have on it already."""
+
+    row: Facts
+    held: dict[str, Facts] = field(default_factory=dict)
+
+    @property
+    def is_floating(self) -> bool:
+        """Whether seats are drawn by whoever comes."""
+        return LicenseType(self.row.type).is_floating
+
+    @property
+    def is_personal(self) -> bool:
+        """Whether it is a person's own license."""
+        return self.row.owner_id is not None
+
+    @property
+    def kind(self) -> str:
+        """The word of the protocol for the seat that the asker would get here first."""
+        if self.is_personal:
+            return "personal"
+        return "named" if not self.is_floating else "floating" if self.row.permission_id is None else "reserved"
+
+    def condition(self, now: datetime) -> Condition:
+        """What the license is at a moment."""
+        return condition(self.row, now)
+
+
+def lines_of(rows: Iterable[Facts]) -> list[Line]:
+    """The licenses of some rows, in the order in which seats are taken from them."""
+    lines: dict[int, Line] = {}
+    for row in rows:
+        if row.license_id is not None:
+            line = lines.setdefault(row.license_id, Line(row))
+            if row.held_id is not None:
+                line.held[row.held_holder] = row
+    return sorted(lines.values(), key=_rank)
+
+
+def _rank(line: Line) -> tuple[int, float, int]:
+    """Personal, named, trial, reserved, floating; of floating ones the one that ends last."""
+    order = ["personal", "named", "trial", "reserved", "floating"]
+    kind = "trial" if line.row.type == LicenseType.TRIAL and not line.is_personal else line.kind
+    ends = -line.row.ends_at.timestamp() if line.row.ends_at is not None else 0.0
+    return order.index(kind), ends, line.row.license_id
+
+
+@dataclass(slots=True)
+class Request:
+    """A question and all that decides about it; `is_offered` once it is served with the seat that was held for it."""
+
+    session: Session
+    caller: Caller
+    asking: Asking
+    now: datetime
+    facts: Facts
+    lines: list[Line]
+    is_offered: bool = False
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether the lease with this uuid is the asker's."""
+        mine = (self.caller.account_id, self.caller.station_id)
+        return (self.facts.known_account_id, self.facts.known_station_id) == mine
+
+    def line(self, license_id: int) -> Line | None:
+        """The license with this id, while the asker's side has it."""
+        return next((each for each in self.lines if each.row.license_id == license_id), None)

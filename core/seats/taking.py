@@ -1,0 +1,375 @@
+"""Taking a seat and keeping it: one idempotent question, asked at the start and again every few minutes."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, case, delete, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from core.dates import today
+from core.denials import Denied
+from core.grants import TokenFamily
+from core.leases import (
+    DISABLED,
+    EXPIRED,
+    KEY_REVOKED,
+    LEASE,
+    LINE_EXPIRED,
+    NOT_TRUE_WITHIN,
+    QUEUE_PATIENCE,
+    REMOVED,
+    SAVE_WINDOW,
+    WITHDRAWN,
+    Denial,
+    Device,
+    Lease,
+    Ticket,
+    UsageDay,
+)  # fmt: skip
+from core.rights import Condition
+from core.seats import freeing, refusing
+from core.seats.asking import Asking, Caller, facts_of
+from core.seats.request import Line, Queued, Request, Seat, lines_of
+from models import License
+
+TRIES = 4  # of a request that lost a race for its own row
+
+
+class Raced(Exception):
+    """Somebody changed the same lease meanwhile; asking again finds out how."""
+
+
+def ask(session: Session, caller: Caller, asking: Asking, now: datetime) -> Seat | Queued:
+    """A seat for this launch: taken, renewed or revived; or a place in the queue. Commits, denials too.
+
+    :raise Denied: with a code of `core.denials`.
+    """
+    for _number in range(TRIES):
+        try:
+            answer = answered(session, caller, asking, now)
+            session.commit()
+            return answer
+        except Denied:
+            session.commit()  # what was refused is kept, and so is what ended on the way
+            raise
+        except (IntegrityError, Raced):
+            session.rollback()  # the same question came twice at once; now the other one's row is there
+    raise Denied("maintenance", "Try again.", retry_after_s=1)
+
+
+def answered(session: Session, caller: Caller, asking: Asking, now: datetime) -> Seat | Queued:
+    """As `ask`, in the caller's transaction, once."""
+    rows = facts_of(session, caller, asking, now)
+    if not rows:
+        raise refusing.signed_out()
+    request = Request(session, caller, asking, now, rows[0], lines_of(rows))
+    refusing.check_caller(request)
+    if request.facts.known_id is not None:
+        if not request.is_ours:
+            raise Denied("lease_id_conflict", "This launch has another one's number.")
+        if request.facts.known_device_id != request.facts.device_id:
+            raise refusing.cloned()
+        if request.facts.known_ended_at is None:
+            return _kept(request)
+        if request.facts.known_ended_reason != EXPIRED:
+            raise refusing.ended(request.facts.known_ended_reason)
+    return _taken(request)
+
+
+# ── keeping ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _kept(request: Request) -> Seat:
+    """Renew what is held; when the right to it is gone, begin its end."""
+    facts, now = request.facts, request.now
+    if request.asking.seq < facts.known_seq:
+        raise refusing.cloned()
+    if facts.known_ending_at is not None and facts.known_ending_at <= now:
+        freeing.lock(request.session, facts.known_license_id)
+        freeing.end(request.session, facts.known_license_id, Lease.id == facts.known_id, Lease.ending_reason, now)
+        raise refusing.ended(facts.known_ending_reason)
+    line = request.line(facts.known_license_id)
+    gone = _why_gone(request, line)
+    if gone == LINE_EXPIRED:
+        return _moved(request)
+    seat = _renewed(request, line, gone)
+    if gone in (DISABLED, REMOVED) and (refused := refusing.of_membership(request)) is not None:
+        refused.facts.update(ending_at=seat.ending_at)
+        raise refused
+    return seat
+
+
+def _why_gone(request: Request, line: Line | None) -> str | None:
+    """Why the right to a held seat is gone; None while it stands."""
+    if line is None or line.row.revoked_at is not None:
+        return REMOVED if line is None and request.facts.member_id is None else KEY_REVOKED
+    if line.condition(request.now) is Condition.EXPIRED:
+        return LINE_EXPIRED
+    if not line.is_personal and (refused := refusing.of_membership(request)) is not None:
+        return REMOVED if refused.code == "not_a_member" else DISABLED
+    is_mine = line.is_personal or line.row.permission_id is not None or not request.facts.known_is_reserved
+    return None if is_mine else WITHDRAWN
+
+
+def _renewed(request: Request, line: Line | None, gone: str | None) -> Seat:
+    """Keep the seat for another while, not beyond its license, nor beyond the window in which it ends."""
+    facts, now, asking = request.facts, request.now, request.asking
+    until = now + LEASE
+    if line is not None and line.row.ends_at is not None:
+        until = min(until, line.row.ends_at)
+    ending_at = func.coalesce(Lease.ending_at, now + SAVE_WINDOW) if gone else Lease.ending_at
+    kept = (
+        update(Lease)
+        .where(Lease.id == facts.known_id, *Lease.LIVE, Lease.seq <= asking.seq)
+        .values(
+            renewed_at=now, seq=asking.seq, idle_s=asking.idle_s, app_version=asking.version,
+            ending_at=ending_at, ending_reason=func.coalesce(Lease.ending_reason, gone),
+            expires_at=case((Lease.ending_at < until, Lease.ending_at), else_=until),
+            borrowed_until=None,
+        )
+        .returning(Lease.ending_at, Lease.ending_message, Lease.expires_at, Lease.is_reserved)
+    )  # fmt: skip
+    row = request.session.connection().execute(kept).first()
+    if row is None:
+        raise Raced
+    used, total = (line.row.in_use, line.row.seats) if line is not None else (0, 0)
+    kind = line.kind if line is not None else "floating"
+    if kind == "reserved" and not row.is_reserved:
+        kind = "floating"
+    return Seat(facts.known_id, facts.known_license_id, kind, used, total, row.expires_at,
+                ending_at=row.ending_at, message=row.ending_message)  # fmt: skip
+
+
+def _moved(request: Request) -> Seat:
+    """Take a seat of another license when this one's has ended; when there is none, the session ends."""
+    facts = request.facts
+    freeing.lock(request.session, facts.known_license_id)
+    freeing.end(request.session, facts.known_license_id, Lease.id == facts.known_id, LINE_EXPIRED, request.now)
+    try:
+        taken = _taken(request)
+    except Denied:
+        raise refusing.ended(LINE_EXPIRED) from None
+    if isinstance(taken, Queued):
+        raise refusing.ended(LINE_EXPIRED)
+    return taken
+
+
+# ── taking ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _taken(request: Request) -> Seat | Queued:
+    """The first seat that there is for the asker, line by line in their order; else the queue, else a denial."""
+    device_id = _device(request)
+    if (offered := _offered(request, device_id)) is not None:
+        return offered
+    refusals: list[tuple[Line, Denied]] = []
+    has_named = any(_is_his_own(request, line) for line in request.lines)
+    for line in request.lines:
+        if has_named and line.is_floating:
+            continue
+        refused = refusing.of_line(request, line)
+        found = refused if refused is not None else _on_line(request, line, device_id)
+        if isinstance(found, Seat):
+            return found
+        refusals.append((line, found))
+    return _queued_or_denied(request, refusals, device_id)
+
+
+def _is_his_own(request: Request, line: Line) -> bool:
+    """Whether a live named seat is the asker's, so that he draws from no pool."""
+    is_given = line.is_personal or (line.row.permission_id is not None and not line.is_floating)
+    return is_given and line.condition(request.now) is Condition.ACTIVE and bool(line.row.seats)
+
+
+def _on_line(request: Request, line: Line, device_id: int) -> Seat | Denied:
+    whose = f"s{request.caller.station_id}" if request.caller.station_id else f"a{request.caller.account_id}"
+    open_holder, refused = f"{whose}:d{device_id}", None
+    if line.is_personal:
+        return _held_or_taken(request, line, open_holder, True, device_id)
+    if line.row.permission_id is not None:
+        given = _held_or_taken(request, line, f"p{line.row.permission_id}", True, device_id)
+        if isinstance(given, Seat) or not line.is_floating:
+            return given
+        refused = given
+    drawn = _held_or_taken(request, line, open_holder, False, device_id)
+    return drawn if isinstance(drawn, Seat) or refused is None else refused
+
+
+def _held_or_taken(request: Request, line: Line, holder: str, is_reserved: bool, device_id: int) -> Seat | Denied:
+    """A copy on the seat that the holder has on this device, or a seat newly counted."""
+    held = line.held.get(holder)
+    if held is not None and held.held_expires_at > request.now:
+        if held.held_device_id != device_id:
+            return refusing.elsewhere(request, line, held)
+        return _begun(request, line, holder, is_reserved, device_id, (line.row.in_use, line.row.seats), copy=True)
+    if held is not None:
+        freeing.sweep(request.session, line.row.license_id, request.now)
+    counted = _counted(request, line, is_reserved)
+    if counted is None and freeing.sweep(request.session, line.row.license_id, request.now):
+        counted = _counted(request, line, is_reserved)
+    if counted is None:
+        return refusing.full(request, line)
+    return _begun(request, line, holder, is_reserved, device_id, (counted.in_use, counted.seats))
+
+
+def _counted(request: Request, line: Line, is_reserved: bool) -> Row[Any] | None:
+    if is_reserved:
+        return freeing.take_reserved(request.session, line.row.license_id)
+    if request.facts.is_waited_for:  # who came first is served first, and that may be the asker
+        served = freeing.serve_queue(request.session, line.row.license_id, request.now)
+        if request.facts.ticket_id in served:
+            request.is_offered = True
+            counts = select(License.in_use, License.seats).where(License.id == line.row.license_id)
+            return freeing.one(request.session, counts)
+    return freeing.take_open(request.session, line.row.license_id)
+
+
+def _begun(
+    request: Request, line: Line, holder: str, is_reserved: bool, device_id: int, count: tuple[int, int],
+    *, copy: bool = False,
+) -> Seat:  # fmt: skip
+    """Write the lease, and the day's usage."""
+    facts, asking, now = request.facts, request.asking, request.now
+    until = min(filter(None, (now + LEASE, line.row.ends_at)))
+    values = {
+        "uuid": asking.uuid, "organization_id": None if line.is_personal else request.caller.organization_id,
+        "license_id": line.row.license_id, "account_id": request.caller.account_id,
+        "station_id": request.caller.station_id, "device_id": device_id,
+        "permission_id": line.row.permission_id if is_reserved else None, "holder": holder, "takes_seat": not copy,
+        "is_reserved": is_reserved, "seq": asking.seq, "app_version": asking.version, "idle_s": asking.idle_s,
+        "taken_at": now, "renewed_at": now, "expires_at": until, "borrowed_until": None, "ending_at": None,
+        "ending_reason": None, "ending_message": "", "ended_at": None, "ended_reason": None,
+    }  # fmt: skip
+    if facts.known_id is not None:
+        writing: Any = update(Lease).where(Lease.id == facts.known_id, Lease.ended_at.is_not(None)).values(values)
+    else:
+        writing = insert(Lease).values(values)
+    lease_id = request.session.connection().execute(writing.returning(Lease.id)).scalar()
+    if lease_id is None:
+        raise Raced  # the same launch came back twice at once
+    note_day(request, line, peak=count[0], check_outs=1)
+    _served(request)
+    kind = "floating" if line.kind == "reserved" and not is_reserved else line.kind
+    return Seat(lease_id, line.row.license_id, kind, *count, until, is_new=facts.known_id is None)
+
+
+def _served(request: Request) -> None:
+    """The launch has its seat: what it was denied shortly before was no denial, and it waits no longer."""
+    facts, session = request.facts, request.session.connection()
+    if facts.was_denied:
+        since = request.now - NOT_TRUE_WITHIN
+        mine = (Denial.uuid == request.asking.uuid, Denial.at >= since, Denial.served_at.is_(None))
+        session.execute(update(Denial).where(*mine).values(served_at=request.now))
+    if facts.ticket_id is not None:
+        leaving = delete(Ticket).where(Ticket.id == facts.ticket_id).returning(Ticket.license_id)
+        left = session.execute(leaving).first()
+        if request.is_offered and left is None:
+            raise Raced  # the offer was taken back meanwhile
+        if left is not None and left.license_id is not None and not request.is_offered:
+            freeing.release_offer(request.session, left.license_id, request.now)  # not needed, or too late
+
+
+def note_day(request: Request, line: Line, *, peak: int = 0, check_outs: int = 0, denials: int = 0) -> None:
+    """Count on the license's day, in its owner's zone."""
+    zone = request.facts.own_zone if line.is_personal else request.facts.zone
+    dialect = postgresql if request.session.get_bind().dialect.name == "postgresql" else sqlite
+    fresh = dialect.insert(UsageDay).values(
+        license_id=line.row.license_id, day=today(request.now, zone or "UTC"), peak=peak, check_outs=check_outs,
+        denials=denials,
+    )  # fmt: skip
+    counting = fresh.on_conflict_do_update(
+        index_elements=[UsageDay.license_id, UsageDay.day],
+        set_={
+            "peak": case((UsageDay.peak < fresh.excluded.peak, fresh.excluded.peak), else_=UsageDay.peak),
+            "check_outs": UsageDay.check_outs + check_outs,
+            "denials": UsageDay.denials + denials,
+        },
+    )
+    request.session.connection().execute(counting)
+
+
+def _device(request: Request) -> int:
+    """The asker's device, noted at its first question."""
+    facts, asking, caller = request.facts, request.asking, request.caller
+    connection = request.session.connection()
+    device_id = facts.device_id
+    if device_id is None:
+        made = insert(Device).values(
+            account_id=caller.account_id, station_id=caller.station_id, client_id=asking.client_id,
+            public_key=asking.public_key, name=asking.device_name or asking.client_id, os=asking.os,
+            seen_at=request.now,
+        )  # fmt: skip
+        device_id = connection.execute(made.returning(Device.id)).scalar_one()
+    elif asking.public_key and not facts.public_key:
+        connection.execute(update(Device).where(Device.id == device_id).values(public_key=asking.public_key))
+    if caller.family_id is not None and facts.bound_device_id is None:
+        binding = update(TokenFamily).where(TokenFamily.id == caller.family_id)
+        connection.execute(binding.values(device_id=device_id))
+    return int(device_id)
+
+
+# ── waiting ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _offered(request: Request, device_id: int) -> Seat | None:
+    """The seat that was held for the asker while he waited; it is counted already."""
+    facts = request.facts
+    if facts.offered_license_id is None or facts.offered_until <= request.now:
+        return None
+    line = request.line(facts.offered_license_id)
+    if line is None or refusing.of_line(request, line) is not None:
+        return None
+    whose = f"s{request.caller.station_id}" if request.caller.station_id else f"a{request.caller.account_id}"
+    request.is_offered, count = True, (line.row.in_use, line.row.seats)
+    return _begun(request, line, f"{whose}:d{device_id}", False, device_id, count)
+
+
+def _queued_or_denied(request: Request, refusals: list[tuple[Line, Denied]], device_id: int) -> Queued:
+    full = [line for line, refused in refusals if refused.code == "no_seat_available" and line.is_floating]
+    is_waiting = request.facts.ticket_id is not None
+    if not (is_waiting and request.asking.queue and full):
+        refused = refusing.worst([each for _line, each in refusals] or [_nothing(request)])
+        _note_denial(request, refusals, refused, device_id)
+        if not (full and request.asking.queue):
+            raise refused
+    return Queued(_queue(request, device_id))
+
+
+def _nothing(request: Request) -> Denied:
+    return refusing.of_membership(request) or refusing.no_permission(request)
+
+
+def _note_denial(request: Request, refusals: list[tuple[Line, Denied]], refused: Denied, device_id: int) -> None:
+    made = insert(Denial).values(
+        organization_id=request.caller.organization_id, product_id=request.facts.product_id,
+        account_id=request.caller.account_id, station_id=request.caller.station_id, device_id=device_id,
+        uuid=request.asking.uuid, code=refused.code, at=request.now,
+    )  # fmt: skip
+    request.session.connection().execute(made)
+    for line, each in refusals:
+        if each is refused:
+            note_day(request, line, denials=1)
+
+
+def _queue(request: Request, device_id: int) -> int:
+    """Note that the asker waits, and where in the queue he stands."""
+    facts, connection, now = request.facts, request.session.connection(), request.now
+    ticket_id = facts.ticket_id
+    if ticket_id is None:
+        made = insert(Ticket).values(
+            uuid=request.asking.uuid, organization_id=request.caller.organization_id, product_id=facts.product_id,
+            account_id=request.caller.account_id, station_id=request.caller.station_id, device_id=device_id,
+            asked_at=now, polled_at=now,
+        )  # fmt: skip
+        ticket_id = connection.execute(made.returning(Ticket.id)).scalar_one()
+    else:
+        connection.execute(update(Ticket).where(Ticket.id == ticket_id).values(polled_at=now))
+    ahead = select(func.count()).select_from(Ticket).where(
+        Ticket.organization_id == request.caller.organization_id, Ticket.product_id == facts.product_id,
+        Ticket.id <= ticket_id, Ticket.polled_at > now - QUEUE_PATIENCE,
+    )  # fmt: skip
+    return int(connection.execute(ahead).scalar_one())
