@@ -5,42 +5,31 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, case, delete, func, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Row, case, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from core.dates import today
 from core.denials import Denied
-from core.grants import TokenFamily
 from core.leases import (
     DISABLED,
     EXPIRED,
     KEY_REVOKED,
     LEASE,
     LINE_EXPIRED,
-    NOT_TRUE_WITHIN,
-    QUEUE_PATIENCE,
     REMOVED,
     SAVE_WINDOW,
     WITHDRAWN,
-    Denial,
-    Device,
     Lease,
-    Ticket,
-    UsageDay,
 )  # fmt: skip
 from core.rights import Condition
 from core.seats import freeing, refusing
 from core.seats.asking import Asking, Caller, facts_of
+from core.seats.beginning import Raced, begun, device
 from core.seats.request import Line, Queued, Request, Seat, lines_of
+from core.seats.waiting import queued_or_denied
 from models import License
 
 TRIES = 4  # of a request that lost a race for its own row
-
-
-class Raced(Exception):
-    """Somebody changed the same lease meanwhile; asking again finds out how."""
 
 
 def ask(session: Session, caller: Caller, asking: Asking, now: datetime) -> Seat | Queued:
@@ -163,7 +152,7 @@ def _moved(request: Request) -> Seat:
 
 def _taken(request: Request) -> Seat | Queued:
     """The first seat that there is for the asker, line by line in their order; else the queue, else a denial."""
-    device_id = _device(request)
+    device_id = device(request)
     if (offered := _offered(request, device_id)) is not None:
         return offered
     refusals: list[tuple[Line, Denied]] = []
@@ -176,7 +165,7 @@ def _taken(request: Request) -> Seat | Queued:
         if isinstance(found, Seat):
             return found
         refusals.append((line, found))
-    return _queued_or_denied(request, refusals, device_id)
+    return queued_or_denied(request, refusals, device_id)
 
 
 def _is_his_own(request: Request, line: Line) -> bool:
@@ -205,7 +194,7 @@ def _held_or_taken(request: Request, line: Line, holder: str, is_reserved: bool,
     if held is not None and held.held_expires_at > request.now:
         if held.held_device_id != device_id:
             return refusing.elsewhere(request, line, held)
-        return _begun(request, line, holder, is_reserved, device_id, (line.row.in_use, line.row.seats), copy=True)
+        return begun(request, line, holder, is_reserved, device_id, (line.row.in_use, line.row.seats), copy=True)
     if held is not None:
         freeing.sweep(request.session, line.row.license_id, request.now)
     counted = _counted(request, line, is_reserved)
@@ -213,7 +202,7 @@ def _held_or_taken(request: Request, line: Line, holder: str, is_reserved: bool,
         counted = _counted(request, line, is_reserved)
     if counted is None:
         return refusing.full(request, line)
-    return _begun(request, line, holder, is_reserved, device_id, (counted.in_use, counted.seats))
+    return begun(request, line, holder, is_reserved, device_id, (counted.in_use, counted.seats))
 
 
 def _counted(request: Request, line: Line, is_reserved: bool) -> Row[Any] | None:
@@ -228,93 +217,6 @@ def _counted(request: Request, line: Line, is_reserved: bool) -> Row[Any] | None
     return freeing.take_open(request.session, line.row.license_id)
 
 
-def _begun(
-    request: Request, line: Line, holder: str, is_reserved: bool, device_id: int, count: tuple[int, int],
-    *, copy: bool = False,
-) -> Seat:  # fmt: skip
-    """Write the lease, and the day's usage."""
-    facts, asking, now = request.facts, request.asking, request.now
-    until = min(filter(None, (now + LEASE, line.row.ends_at)))
-    values = {
-        "uuid": asking.uuid, "organization_id": None if line.is_personal else request.caller.organization_id,
-        "license_id": line.row.license_id, "account_id": request.caller.account_id,
-        "station_id": request.caller.station_id, "device_id": device_id,
-        "permission_id": line.row.permission_id if is_reserved else None, "holder": holder, "takes_seat": not copy,
-        "is_reserved": is_reserved, "seq": asking.seq, "app_version": asking.version, "idle_s": asking.idle_s,
-        "taken_at": now, "renewed_at": now, "expires_at": until, "borrowed_until": None, "ending_at": None,
-        "ending_reason": None, "ending_message": "", "ended_at": None, "ended_reason": None,
-    }  # fmt: skip
-    if facts.known_id is not None:
-        writing: Any = update(Lease).where(Lease.id == facts.known_id, Lease.ended_at.is_not(None)).values(values)
-    else:
-        writing = insert(Lease).values(values)
-    lease_id = request.session.connection().execute(writing.returning(Lease.id)).scalar()
-    if lease_id is None:
-        raise Raced  # the same launch came back twice at once
-    note_day(request, line, peak=count[0], check_outs=1)
-    _served(request)
-    kind = "floating" if line.kind == "reserved" and not is_reserved else line.kind
-    return Seat(lease_id, line.row.license_id, kind, *count, until, is_new=facts.known_id is None)
-
-
-def _served(request: Request) -> None:
-    """The launch has its seat: what it was denied shortly before was no denial, and it waits no longer."""
-    facts, session = request.facts, request.session.connection()
-    if facts.was_denied:
-        since = request.now - NOT_TRUE_WITHIN
-        mine = (Denial.uuid == request.asking.uuid, Denial.at >= since, Denial.served_at.is_(None))
-        session.execute(update(Denial).where(*mine).values(served_at=request.now))
-    if facts.ticket_id is not None:
-        leaving = delete(Ticket).where(Ticket.id == facts.ticket_id).returning(Ticket.license_id)
-        left = session.execute(leaving).first()
-        if request.is_offered and left is None:
-            raise Raced  # the offer was taken back meanwhile
-        if left is not None and left.license_id is not None and not request.is_offered:
-            freeing.release_offer(request.session, left.license_id, request.now)  # not needed, or too late
-
-
-def note_day(request: Request, line: Line, *, peak: int = 0, check_outs: int = 0, denials: int = 0) -> None:
-    """Count on the license's day, in its owner's zone."""
-    zone = request.facts.own_zone if line.is_personal else request.facts.zone
-    dialect = postgresql if request.session.get_bind().dialect.name == "postgresql" else sqlite
-    fresh = dialect.insert(UsageDay).values(
-        license_id=line.row.license_id, day=today(request.now, zone or "UTC"), peak=peak, check_outs=check_outs,
-        denials=denials,
-    )  # fmt: skip
-    counting = fresh.on_conflict_do_update(
-        index_elements=[UsageDay.license_id, UsageDay.day],
-        set_={
-            "peak": case((UsageDay.peak < fresh.excluded.peak, fresh.excluded.peak), else_=UsageDay.peak),
-            "check_outs": UsageDay.check_outs + check_outs,
-            "denials": UsageDay.denials + denials,
-        },
-    )
-    request.session.connection().execute(counting)
-
-
-def _device(request: Request) -> int:
-    """The asker's device, noted at its first question."""
-    facts, asking, caller = request.facts, request.asking, request.caller
-    connection = request.session.connection()
-    device_id = facts.device_id
-    if device_id is None:
-        made = insert(Device).values(
-            account_id=caller.account_id, station_id=caller.station_id, client_id=asking.client_id,
-            public_key=asking.public_key, name=asking.device_name or asking.client_id, os=asking.os,
-            seen_at=request.now,
-        )  # fmt: skip
-        device_id = connection.execute(made.returning(Device.id)).scalar_one()
-    elif asking.public_key and not facts.public_key:
-        connection.execute(update(Device).where(Device.id == device_id).values(public_key=asking.public_key))
-    if caller.family_id is not None and facts.bound_device_id is None:
-        binding = update(TokenFamily).where(TokenFamily.id == caller.family_id)
-        connection.execute(binding.values(device_id=device_id))
-    return int(device_id)
-
-
-# ── waiting ──────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def _offered(request: Request, device_id: int) -> Seat | None:
     """The seat that was held for the asker while he waited; it is counted already."""
     facts = request.facts
@@ -325,51 +227,4 @@ def _offered(request: Request, device_id: int) -> Seat | None:
         return None
     whose = f"s{request.caller.station_id}" if request.caller.station_id else f"a{request.caller.account_id}"
     request.is_offered, count = True, (line.row.in_use, line.row.seats)
-    return _begun(request, line, f"{whose}:d{device_id}", False, device_id, count)
-
-
-def _queued_or_denied(request: Request, refusals: list[tuple[Line, Denied]], device_id: int) -> Queued:
-    full = [line for line, refused in refusals if refused.code == "no_seat_available" and line.is_floating]
-    is_waiting = request.facts.ticket_id is not None
-    if not (is_waiting and request.asking.queue and full):
-        refused = refusing.worst([each for _line, each in refusals] or [_nothing(request)])
-        _note_denial(request, refusals, refused, device_id)
-        if not (full and request.asking.queue):
-            raise refused
-    return Queued(_queue(request, device_id))
-
-
-def _nothing(request: Request) -> Denied:
-    return refusing.of_membership(request) or refusing.no_permission(request)
-
-
-def _note_denial(request: Request, refusals: list[tuple[Line, Denied]], refused: Denied, device_id: int) -> None:
-    made = insert(Denial).values(
-        organization_id=request.caller.organization_id, product_id=request.facts.product_id,
-        account_id=request.caller.account_id, station_id=request.caller.station_id, device_id=device_id,
-        uuid=request.asking.uuid, code=refused.code, at=request.now,
-    )  # fmt: skip
-    request.session.connection().execute(made)
-    for line, each in refusals:
-        if each is refused:
-            note_day(request, line, denials=1)
-
-
-def _queue(request: Request, device_id: int) -> int:
-    """Note that the asker waits, and where in the queue he stands."""
-    facts, connection, now = request.facts, request.session.connection(), request.now
-    ticket_id = facts.ticket_id
-    if ticket_id is None:
-        made = insert(Ticket).values(
-            uuid=request.asking.uuid, organization_id=request.caller.organization_id, product_id=facts.product_id,
-            account_id=request.caller.account_id, station_id=request.caller.station_id, device_id=device_id,
-            asked_at=now, polled_at=now,
-        )  # fmt: skip
-        ticket_id = connection.execute(made.returning(Ticket.id)).scalar_one()
-    else:
-        connection.execute(update(Ticket).where(Ticket.id == ticket_id).values(polled_at=now))
-    ahead = select(func.count()).select_from(Ticket).where(
-        Ticket.organization_id == request.caller.organization_id, Ticket.product_id == facts.product_id,
-        Ticket.id <= ticket_id, Ticket.polled_at > now - QUEUE_PATIENCE,
-    )  # fmt: skip
-    return int(connection.execute(ahead).scalar_one())
+    return begun(request, line, f"{whose}:d{device_id}", False, device_id, count)

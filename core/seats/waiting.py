@@ -1,0 +1,62 @@
+"""No seat now: a denial that is kept with its reason, and a place in the queue for whoever wants one."""
+
+from __future__ import annotations
+
+from sqlalchemy import func, insert, select, update
+
+from core.denials import Denied
+from core.leases import QUEUE_PATIENCE, Denial, Ticket
+from core.seats import refusing
+from core.seats.beginning import note_day
+from core.seats.request import Line, Queued, Request
+
+
+def queued_or_denied(request: Request, refusals: list[tuple[Line, Denied]], device_id: int) -> Queued:
+    """A place in the queue; who cannot or will not wait is denied.
+
+    :raise Denied: with the reason that the person can do most about.
+    """
+    full = [line for line, refused in refusals if refused.code == "no_seat_available" and line.is_floating]
+    is_waiting = request.facts.ticket_id is not None
+    if not (is_waiting and request.asking.queue and full):
+        refused = refusing.worst([each for _line, each in refusals] or [_nothing(request)])
+        _note_denial(request, refusals, refused, device_id)
+        if not (full and request.asking.queue):
+            raise refused
+    return Queued(_queue(request, device_id))
+
+
+def _nothing(request: Request) -> Denied:
+    return refusing.of_membership(request) or refusing.no_permission(request)
+
+
+def _note_denial(request: Request, refusals: list[tuple[Line, Denied]], refused: Denied, device_id: int) -> None:
+    made = insert(Denial).values(
+        organization_id=request.caller.organization_id, product_id=request.facts.product_id,
+        account_id=request.caller.account_id, station_id=request.caller.station_id, device_id=device_id,
+        uuid=request.asking.uuid, code=refused.code, at=request.now,
+    )  # fmt: skip
+    request.session.connection().execute(made)
+    for line, each in refusals:
+        if each is refused:
+            note_day(request, line, denials=1)
+
+
+def _queue(request: Request, device_id: int) -> int:
+    """Note that the asker waits, and where in the queue he stands."""
+    facts, connection, now = request.facts, request.session.connection(), request.now
+    ticket_id = facts.ticket_id
+    if ticket_id is None:
+        made = insert(Ticket).values(
+            uuid=request.asking.uuid, organization_id=request.caller.organization_id, product_id=facts.product_id,
+            account_id=request.caller.account_id, station_id=request.caller.station_id, device_id=device_id,
+            asked_at=now, polled_at=now,
+        )  # fmt: skip
+        ticket_id = connection.execute(made.returning(Ticket.id)).scalar_one()
+    else:
+        connection.execute(update(Ticket).where(Ticket.id == ticket_id).values(polled_at=now))
+    ahead = select(func.count()).select_from(Ticket).where(
+        Ticket.organization_id == request.caller.organization_id, Ticket.product_id == facts.product_id,
+        Ticket.id <= ticket_id, Ticket.polled_at > now - QUEUE_PATIENCE,
+    )  # fmt: skip
+    return int(connection.execute(ahead).scalar_one())
