@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -26,14 +27,24 @@ def check_caller(request: Request) -> None:
     :raise Denied: token_invalid, unknown_product, or device_conflict.
     """
     facts, asking = request.facts, request.asking
-    if facts.blocked_at is not None or facts.deleted_at is not None:
-        raise signed_out()
-    if facts.product_id is None:
-        raise Denied("unknown_product", _("There is no product “%(code)s”.", code=asking.product))
+    if (refused := of_account(request) or of_product(request)) is not None:
+        raise refused
     if facts.bound_device_id not in (None, facts.device_id):
         raise cloned()
     if facts.public_key and asking.public_key and facts.public_key != asking.public_key:
         raise cloned()
+
+
+def of_account(request: Request) -> Denied | None:
+    """Why nothing is answered to this account; None while it is in order."""
+    return signed_out() if request.facts.blocked_at is not None or request.facts.deleted_at is not None else None
+
+
+def of_product(request: Request) -> Denied | None:
+    """That the product is none; None when it is one."""
+    if request.facts.product_id is not None:
+        return None
+    return Denied("unknown_product", _("There is no product “%(code)s”.", code=request.asking.product))
 
 
 def signed_out() -> Denied:
@@ -62,17 +73,32 @@ def of_line(request: Request, line: Line) -> Denied | None:
     """Why a license gives the asker nothing, whatever is free on it; None when it may."""
     if not line.is_personal and (refused := of_membership(request)) is not None:
         return refused
-    if (words := _not_now(line, request.now)) is not None:
-        return Denied("no_permission", words)
-    if request.caller.station_id is None and not line.is_personal and not line.is_floating:
-        if line.row.permission_id is None:
-            return no_permission(request)
-    elif request.caller.station_id is not None and not line.is_floating:
-        return no_permission(request)
-    if line.row.is_cooling:
-        return Denied("cooling_down", _("Your session was ended. Try again in a few minutes."),
-                      retry_after_s=int(COOL_DOWN.total_seconds()))  # fmt: skip
-    return None
+    return next((refused for check in CHECKS.values() if (refused := check(request, line)) is not None), None)
+
+
+def _of_dates(request: Request, line: Line) -> Denied | None:
+    words = _not_now(line, request.now)
+    return Denied("no_permission", words) if words is not None else None
+
+
+def _of_permission(request: Request, line: Line) -> Denied | None:
+    # A station has no permissions, and of named seats none.
+    if line.is_floating or line.is_personal or line.row.permission_id is not None:
+        return None
+    return no_permission(request)
+
+
+def _of_cooling(request: Request, line: Line) -> Denied | None:
+    if not line.row.is_cooling:
+        return None
+    return Denied("cooling_down", _("Your session was ended. Try again in a few minutes."),
+                  retry_after_s=int(COOL_DOWN.total_seconds()))  # fmt: skip
+
+
+#: What a license itself can have against the asker, under the names of the steps, in their order.
+CHECKS: dict[str, Callable[[Request, Line], Denied | None]] = {
+    "dates": _of_dates, "permission": _of_permission, "cool_down": _of_cooling,
+}  # fmt: skip
 
 
 def _not_now(line: Line, now: datetime) -> str | None:
@@ -91,11 +117,14 @@ def no_permission(request: Request) -> Denied:
 
 def full(request: Request, line: Line) -> Denied:
     """Every seat of a license is in use, or kept for somebody."""
-    row = line.row
-    words = ngettext(
-        "The only seat of %(product)s is in use.", "All %(num)s seats of %(product)s are in use.", row.seats,
-        product=request.facts.product,
-    ) if row.seats else _("%(product)s has no seats.", product=request.facts.product)  # fmt: skip
+    row, product = line.row, request.facts.product
+    if not row.seats:
+        words = _("%(product)s has no seats.", product=product)
+    elif row.in_use < row.seats:
+        words = _("The free seats of %(product)s are kept for others.", product=product)
+    else:
+        words = ngettext("The only seat of %(product)s is in use.", "All %(num)s seats of %(product)s are in use.",
+                         row.seats, product=product)  # fmt: skip
     return Denied("no_seat_available", words, seats=row.seats, used=row.in_use)
 
 
