@@ -18,7 +18,7 @@ BELOW_MODELS = {"activity", "addresses", "dates", "db", "errors", "grants", "key
 #: What is about one thing and knows nothing of the others.
 PURE = {"addresses", "dates", "errors", "keys", "sealing"}
 #: The folders of `core`, from the top down.
-ROOMS = ["cli", "demo", "forms", "lists", "seats", "mailing", "pages"]
+ROOMS = ["cli", "demo", "forms", "lists", "oauth", "seats", "mailing", "pages"]
 
 
 def sources(folder: str) -> list[Path]:
