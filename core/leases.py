@@ -159,7 +159,7 @@ class Lease(Base):
         ),
         Index(
             "ix_lease_cooling", "license_id", "account_id", "ended_at",
-            sqlite_where=ended_reason == BY_ADMIN, postgresql_where=ended_reason == BY_ADMIN,
+            sqlite_where=ending_reason == BY_ADMIN, postgresql_where=ending_reason == BY_ADMIN,
         ),
     )  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -57,6 +58,17 @@ def facts_of(session: Session, caller: Caller, asking: Asking, now: datetime) ->
     return list(session.connection().execute(OF_STATION if caller.station_id else OF_PERSON, values))
 
 
+def facts_about(
+    session: Session, organization_id: int | None, account_id: int, product: str, now: datetime
+) -> list[Facts]:
+    """As `facts_of`, of a person on a device that nobody knows yet, whether a program is signed in or not."""
+    values = {
+        "organization": organization_id, "account": account_id, "product": product, "client": "", "uuid": "",
+        "cool": now - COOL_DOWN, "patient": now - QUEUE_PATIENCE,
+    }  # fmt: skip
+    return list(session.connection().execute(OF_ACCOUNT, values))
+
+
 def _holder(prefix: str, id_: Any) -> ColumnElement[str]:
     return literal(prefix) + cast(id_, String)
 
@@ -72,9 +84,10 @@ _waiting = exists().where(
     _other.license_id.is_(None), _other.polled_at > bindparam("patient"), _other.uuid != bindparam("uuid"),
 )  # fmt: skip
 _cooled = aliased(Lease)
+# From the moment the end was asked for, however it came about: given back within the window, or run out.
 _cooling = exists().where(
-    _cooled.license_id == License.id, _cooled.account_id == bindparam("account"), _cooled.ended_reason == BY_ADMIN,
-    _cooled.ended_at > bindparam("cool"),
+    _cooled.license_id == License.id, _cooled.account_id == bindparam("account"), _cooled.ending_reason == BY_ADMIN,
+    or_(_cooled.ended_at.is_(None), _cooled.ended_at > bindparam("cool")),
 )  # fmt: skip
 _denied = exists().where(Denial.uuid == bindparam("uuid"), Denial.served_at.is_(None))
 _COLUMNS = (
@@ -114,24 +127,31 @@ def _leases(
     )
 
 
-def _of_person() -> Select[*tuple[Any, ...]]:
+def _signed_in(query: Select[*tuple[Any, ...]]) -> Select[*tuple[Any, ...]]:
+    query = query.select_from(TokenFamily).join(Account, Account.id == TokenFamily.account_id)
+    return query.where(TokenFamily.id == bindparam("family"), TokenFamily.revoked_at.is_(None))
+
+
+def _known_by_id(query: Select[*tuple[Any, ...]]) -> Select[*tuple[Any, ...]]:
+    return query.select_from(Account).where(Account.id == bindparam("account"))
+
+
+def _of_person(found: Callable[[Any], Select[*tuple[Any, ...]]], bound: Any) -> Select[*tuple[Any, ...]]:
     is_mine = and_(Member.account_id == Account.id, Member.organization_id == bindparam("organization"),
                    Member.confirmed_at.is_not(None), Member.ended_at.is_(None))  # fmt: skip
+    columns = select(
+        *_COLUMNS, Account.id.label("account_id"), Account.name.label("person"), Account.blocked_at,
+        Account.deleted_at, bound.label("bound_device_id"), Member.id.label("member_id"),
+        Member.disabled_at, Permission.id.label("permission_id"), Organization.name.label("organization_name"),
+        Account.zone.label("own_zone"), Organization.zone.label("zone"), _cooling.label("is_cooling"),
+    )  # fmt: skip
     query = (
-        select(
-            *_COLUMNS, Account.id.label("account_id"), Account.name.label("person"), Account.blocked_at,
-            Account.deleted_at, TokenFamily.device_id.label("bound_device_id"), Member.id.label("member_id"),
-            Member.disabled_at, Permission.id.label("permission_id"), Organization.name.label("organization_name"),
-            Account.zone.label("own_zone"), Organization.zone.label("zone"), _cooling.label("is_cooling"),
-        )
-        .select_from(TokenFamily)
-        .join(Account, Account.id == TokenFamily.account_id)
+        found(columns)
         .outerjoin(Product, Product.code == bindparam("product"))
         .outerjoin(Member, is_mine)
         .outerjoin(Organization, Organization.id == Member.organization_id)
         .outerjoin(Device, and_(Device.account_id == Account.id, Device.client_id == bindparam("client"),
                                 Device.removed_at.is_(None)))
-        .where(TokenFamily.id == bindparam("family"), TokenFamily.revoked_at.is_(None))
     )  # fmt: skip
     ours = or_(_ours.organization_id == bindparam("organization"),
                _ours.account_id == bindparam("account"))  # fmt: skip
@@ -165,4 +185,5 @@ def _of_machine() -> Select[*tuple[Any, ...]]:
     return _leases(query, is_known, [_of_station], Ticket.station_id == Station.id)
 
 
-OF_PERSON, OF_STATION = _of_person(), _of_machine()
+OF_PERSON, OF_STATION = _of_person(_signed_in, TokenFamily.device_id), _of_machine()
+OF_ACCOUNT = _of_person(_known_by_id, null())

@@ -42,7 +42,7 @@ def end(
 def sweep(session: Session, license_id: int, now: datetime) -> int:
     """End what gave no sign of life in time, or whose window is over; returns how many leases and offers ended."""
     reason = case(
-        (and_(Lease.ending_at.is_not(None), Lease.ending_at <= now), Lease.ending_reason),
+        (Lease.ending_reason.is_not(None), Lease.ending_reason),  # also when it fell silent within its window
         (_line_ended(license_id, now), LINE_EXPIRED),
         else_=EXPIRED,
     )
