@@ -44,7 +44,7 @@ def _database() -> dict[str, bool]:
 
 def _is_worker_alive() -> bool:
     row = meta.read(db.session)
-    return row is not None and row.last_alive is not None and now() - row.last_alive < SILENCE
+    return row is not None and row.worked_at is not None and now() - row.worked_at < SILENCE
 
 
 def _has_room() -> bool:

@@ -24,7 +24,8 @@ class Meta(Base):
     instance: Mapped[str] = mapped_column(String(36))
     is_demo: Mapped[bool] = mapped_column(default=False, server_default=false())
     made_at: Mapped[datetime] = mapped_column(Instant)
-    last_alive: Mapped[datetime | None] = mapped_column(Instant)  # the worker's last sign of life
+    last_alive: Mapped[datetime | None] = mapped_column(Instant)  # the last sign of life of any process
+    worked_at: Mapped[datetime | None] = mapped_column(Instant)  # the worker's, which /readyz looks for
 
 
 def read(session: Session) -> Meta | None:
@@ -41,6 +42,11 @@ def begin(session: Session, now: datetime, *, is_demo: bool = False) -> Meta:
     return row
 
 
+def last_sign(session: Session) -> datetime | None:
+    """When a process last said that it lives."""
+    return session.scalar(select(Meta.last_alive))
+
+
 def say_alive(session: Session, now: datetime) -> None:
     """Note that the worker lives."""
-    session.execute(update(Meta).values(last_alive=now))
+    session.execute(update(Meta).values(last_alive=now, worked_at=now))

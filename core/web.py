@@ -60,8 +60,11 @@ def create() -> Front:
     """The application of one worker."""
     # Here, so that the master, which imports this module and serves nothing, stays small.
     from app import create_app
+    from core import alive
 
-    app = create_app(with_secrets(settings_.current(), create=True))
+    settings = with_secrets(settings_.current(), create=True)
+    app = create_app(settings)
+    alive.begin(app, settings)
     return Front(with_static(app.wsgi_app), headers=list(HEADERS.items()))
 
 

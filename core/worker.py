@@ -15,21 +15,21 @@ from collections.abc import Callable
 from flask import Flask
 from huey import Huey, PostgresHuey, SqliteHuey, crontab
 from huey.consumer import Consumer
-from sqlalchemy.exc import SQLAlchemyError
 
+from core import alive, jobs, rounds
 from core import db as database
-from core import jobs, meta
 from core.dates import now
-from core.db import db
+from core.db import Mode, db, transaction_mode
 from core.mailing import outbox, smtp
 from core.mailing.delivery import Post
+from core.meta import ALIVE_EVERY
 from core.pages import languages
+from core.seats import sweeping
 from core.settings import ROOT, Settings
-
-log = logging.getLogger("portal.worker")
 
 SENDERS = 3  # so that a recipient's slow server does not keep the others waiting
 LOOK_EVERY = 1.0  # seconds
+SWEEP_EVERY = 5.0  # seconds
 SAY_EVERY = 60.0  # seconds between two lines about the same trouble
 STOP_WITHIN = 25.0  # seconds for the dialogues under way; less than the GRACE of core.up
 
@@ -37,6 +37,8 @@ STOP_WITHIN = 25.0  # seconds for the dialogues under way; less than the GRACE o
 def run(settings: Settings) -> None:
     """Work until told to stop."""
     app, stopping = application(settings), threading.Event()
+    if alive.is_ready(settings):
+        rounds.once(app, alive.say)  # before anything is swept: what nobody could renew is forgiven
     consuming, threads = consumer(queue(app, settings)), background(app, settings, stopping)
     consuming._set_signal_handlers()  # before anything is under way; Huey itself does it when all its threads run
     for thread in threads:
@@ -60,47 +62,25 @@ def application(settings: Settings) -> Flask:
 
 
 def background(app: Flask, settings: Settings, stopping: threading.Event) -> list[threading.Thread]:
-    """The threads beside Huey: the sign of life, and the senders where letters are to leave."""
-    work: list[tuple[str, float, Callable[[], None]]] = [("sign of life", meta.ALIVE_EVERY.total_seconds(), say_alive)]
+    """The threads beside Huey: the sign of life, the sweeper, and the senders where letters are to leave."""
+    work: list[tuple[str, float, Callable[[], None]]] = [
+        ("sign of life", ALIVE_EVERY.total_seconds(), alive.say),
+        ("sweeper", SWEEP_EVERY, sweep),
+    ]
     if outbox.is_sending(settings):
         post = Post(settings, stopping)
         work += [(f"sender {number}", LOOK_EVERY, post.send_due) for number in range(1, SENDERS + 1)]
     return [
         # Daemons: a dialogue that outlasts STOP_WITHIN does not keep the process.
-        threading.Thread(target=repeat, args=(app, stopping, every, do), name=name, daemon=True)
+        threading.Thread(target=rounds.repeat, args=(app, stopping, every, do), name=name, daemon=True)
         for name, every, do in work
     ]
 
 
-def repeat(app: Flask, stopping: threading.Event, every: float, do: Callable[[], None]) -> None:
-    """Do something again and again in a fresh context; what goes wrong is logged when it begins and when it ends."""
-    is_well = True
-    while not stopping.is_set():
-        was_well, is_well = is_well, _done(app, do, is_news=is_well)
-        if is_well and not was_well:
-            log.warning("%s goes on", threading.current_thread().name)
-        stopping.wait(every)
-
-
-def _done(app: Flask, do: Callable[[], None], *, is_news: bool) -> bool:
-    try:
-        with app.app_context():
-            do()
-    except SQLAlchemyError as error:
-        if is_news:
-            log.warning("the database cannot be used: %s", getattr(error, "orig", None) or error)
-        return False
-    except Exception:
-        if is_news:
-            log.exception("%s failed", threading.current_thread().name)
-        return False
-    return True
-
-
-def say_alive() -> None:
-    """The sign of life that `/readyz` looks for."""
-    meta.say_alive(db.session, now())
-    db.session.commit()
+def sweep() -> None:
+    """End what is over, for those who watch: who asks for a seat does not wait for it."""
+    with transaction_mode(Mode.LATE):  # mostly there is nothing to write
+        sweeping.sweep_due(db.session, now())
 
 
 def queue(app: Flask, settings: Settings) -> Huey:

@@ -308,8 +308,8 @@ def upgrade() -> None:
         "ix_lease_cooling",
         "lease",
         ["license_id", "account_id", "ended_at"],
-        sqlite_where=sa.text("ended_reason = 'by_admin'"),
-        postgresql_where=sa.text("ended_reason = 'by_admin'"),
+        sqlite_where=sa.text("ending_reason = 'by_admin'"),
+        postgresql_where=sa.text("ending_reason = 'by_admin'"),
     )
     op.create_index("ix_lease_device_id", "lease", ["device_id"])
     op.create_index(
@@ -354,6 +354,7 @@ def upgrade() -> None:
     )
     op.create_index("ix_refresh_token_family_id", "refresh_token", ["family_id"])
 
+    op.add_column("meta", sa.Column("worked_at", core.db.Instant(timezone=True), nullable=True))
     for column in ("in_use", "reserved_in_use"):
         # With its condition in the column, or SQLite would have to copy the table.
         check = f"CONSTRAINT ck_license_{column} CHECK ({column} >= 0)"
@@ -366,5 +367,6 @@ def downgrade() -> None:
     sign_ins = ("refresh_token", "token_family", "device_code", "device", "station", "signing_key", "idempotency")
     for table in (*machines, *sign_ins):
         op.drop_table(table)
+    op.execute("ALTER TABLE meta DROP COLUMN worked_at")
     for column in ("in_use", "reserved_in_use"):
         op.execute(f"ALTER TABLE license DROP COLUMN {column}")

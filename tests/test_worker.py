@@ -17,7 +17,7 @@ from sqlalchemy import create_engine, select, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from core import jobs, mail, meta, worker
+from core import jobs, mail, meta, rounds, worker
 from core.dates import now
 from core.db import db
 from core.jobs import DAY, HOUR, Job, JobRun
@@ -147,7 +147,7 @@ def write(app: Flask, cast: Cast) -> None:
 def is_alive(database: Database) -> bool:
     engine = create_engine(database.url)
     with engine.connect() as connection:
-        last = connection.scalar(select(meta.Meta.last_alive))
+        last = connection.scalar(select(meta.Meta.worked_at))
     engine.dispose()
     return last is not None and now() - last < timedelta(seconds=30)
 
@@ -187,8 +187,8 @@ def test_the_worker_goes_on_when_the_database_comes_back(
             raise OperationalError("SELECT 1", None, Exception("server closed the connection"))
         stopping.set()
 
-    worker.repeat(writing_app, stopping, 0.01, work)
-    said = [record.getMessage() for record in caplog.records if record.name == "portal.worker"]
+    rounds.repeat(writing_app, stopping, 0.01, work)
+    said = [record.getMessage() for record in caplog.records if record.name == "portal.rounds"]
     assert len(tries) == 3
     assert said[0] == "the database cannot be used: server closed the connection"
     assert said[1].endswith("goes on")
@@ -198,4 +198,4 @@ def test_the_worker_goes_on_when_the_database_comes_back(
 @pytest.mark.on_sqlite
 def test_without_a_mail_server_nobody_looks_for_letters(writing_app: Flask, settings: Settings) -> None:
     names = [thread.name for thread in worker.background(writing_app, settings, threading.Event())]
-    assert names == ["sign of life"]
+    assert names == ["sign of life", "sweeper"]
