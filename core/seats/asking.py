@@ -100,6 +100,7 @@ _COLUMNS = (
     known.account_id.label("known_account_id"), known.station_id.label("known_station_id"),
     known.device_id.label("known_device_id"), known.seq.label("known_seq"), known.ended_at.label("known_ended_at"),
     known.ended_reason.label("known_ended_reason"), known.is_reserved.label("known_is_reserved"),
+    known.borrowed_until.label("known_borrowed_until"),
     known.ending_at.label("known_ending_at"), known.ending_reason.label("known_ending_reason"),
     held.id.label("held_id"), held.device_id.label("held_device_id"), held.holder.label("held_holder"),
     held.expires_at.label("held_expires_at"), held.taken_at.label("held_taken_at"),

@@ -44,7 +44,8 @@ def begun(
     note_day(request, line, peak=count[0], check_outs=1)
     _served(request)
     kind = "floating" if line.kind == "reserved" and not is_reserved else line.kind
-    return Seat(lease_id, line.row.license_id, kind, *count, until, is_new=facts.known_id is None)
+    return Seat(lease_id, line.row.license_id, kind, *count, until, is_new=facts.known_id is None,
+                line_ends_at=line.row.ends_at, public_key=request.public_key)  # fmt: skip
 
 
 def _served(request: Request) -> None:

@@ -27,6 +27,8 @@ class Seat:
     ending_at: datetime | None = None
     message: str = ""
     borrowed_until: datetime | None = None
+    line_ends_at: datetime | None = None
+    public_key: str | None = None  # of the device
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,11 @@ class Request:
         """Whether the lease with this uuid is the asker's."""
         mine = (self.caller.account_id, self.caller.station_id)
         return (self.facts.known_account_id, self.facts.known_station_id) == mine
+
+    @property
+    def public_key(self) -> str | None:
+        """What the asker's device signs with, as far as it has said."""
+        return self.facts.public_key or self.asking.public_key
 
     def line(self, license_id: int) -> Line | None:
         """The license with this id, while the asker's side has it."""

@@ -85,11 +85,17 @@ def _kept(request: Request) -> Seat:
     gone = _why_gone(request, line)
     if gone == LINE_EXPIRED:
         return _moved(request)
-    seat = _renewed(request, line, gone)
+    seat = _renewed(request, line, None if _is_borrowed(request) else gone)
     if gone in (DISABLED, REMOVED) and (refused := refusing.of_membership(request)) is not None:
         refused.facts.update(ending_at=seat.ending_at)
         raise refused
     return seat
+
+
+def _is_borrowed(request: Request) -> bool:
+    # Nobody can call such a seat back: it is held until its day, or written off.
+    until = request.facts.known_borrowed_until
+    return until is not None and until > request.now
 
 
 def _why_gone(request: Request, line: Line | None) -> str | None:
@@ -117,10 +123,11 @@ def _renewed(request: Request, line: Line | None, gone: str | None) -> Seat:
         .values(
             renewed_at=now, seq=asking.seq, idle_s=asking.idle_s, app_version=asking.version,
             ending_at=ending_at, ending_reason=func.coalesce(Lease.ending_reason, gone),
-            expires_at=case((Lease.ending_at < until, Lease.ending_at), else_=until),
-            borrowed_until=None,
+            expires_at=case((Lease.borrowed_until > until, Lease.borrowed_until),
+                            (Lease.ending_at < until, Lease.ending_at), else_=until),
+            borrowed_until=case((Lease.borrowed_until > now, Lease.borrowed_until)),
         )
-        .returning(Lease.ending_at, Lease.ending_message, Lease.expires_at, Lease.is_reserved)
+        .returning(Lease.ending_at, Lease.ending_message, Lease.expires_at, Lease.is_reserved, Lease.borrowed_until)
     )  # fmt: skip
     row = request.session.connection().execute(kept).first()
     if row is None:
@@ -129,8 +136,10 @@ def _renewed(request: Request, line: Line | None, gone: str | None) -> Seat:
     kind = line.kind if line is not None else "floating"
     if kind == "reserved" and not row.is_reserved:
         kind = "floating"
-    return Seat(facts.known_id, facts.known_license_id, kind, used, total, row.expires_at,
-                ending_at=row.ending_at, message=row.ending_message)  # fmt: skip
+    return Seat(facts.known_id, facts.known_license_id, kind, used, total, row.expires_at, ending_at=row.ending_at,
+                message=row.ending_message, borrowed_until=row.borrowed_until,
+                line_ends_at=line.row.ends_at if line is not None else None,
+                public_key=request.public_key)  # fmt: skip
 
 
 def _moved(request: Request) -> Seat:
