@@ -115,6 +115,11 @@ def no_permission(request: Request) -> Denied:
     return Denied("no_permission", _("You have no permission for %(product)s.", product=request.facts.product))
 
 
+def nothing(request: Request) -> Denied:
+    """There is no license of the product that could have a seat."""
+    return of_membership(request) or no_permission(request)
+
+
 def full(request: Request, line: Line) -> Denied:
     """Every seat of a license is in use, or kept for somebody."""
     row, product = line.row, request.facts.product

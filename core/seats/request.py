@@ -109,6 +109,16 @@ class Request:
         """What the asker's device signs with, as far as it has said."""
         return self.facts.public_key or self.asking.public_key
 
+    @property
+    def has_own(self) -> bool:
+        """Whether a live named seat is the asker's, so that he draws from no pool."""
+        return any(
+            (line.is_personal or (line.row.permission_id is not None and not line.is_floating))
+            and line.condition(self.now) is Condition.ACTIVE
+            and bool(line.row.seats)
+            for line in self.lines
+        )
+
     def line(self, license_id: int) -> Line | None:
         """The license with this id, while the asker's side has it."""
         return next((each for each in self.lines if each.row.license_id == license_id), None)

@@ -165,9 +165,9 @@ def _taken(request: Request) -> Seat | Queued:
     if (offered := _offered(request, device_id)) is not None:
         return offered
     refusals: list[tuple[Line, Denied]] = []
-    has_named = any(_is_his_own(request, line) for line in request.lines)
+    has_own = request.has_own
     for line in request.lines:
-        if has_named and line.is_floating:
+        if has_own and line.is_floating:
             continue
         refused = refusing.of_line(request, line)
         found = refused if refused is not None else _on_line(request, line, device_id)
@@ -175,12 +175,6 @@ def _taken(request: Request) -> Seat | Queued:
             return found
         refusals.append((line, found))
     return queued_or_denied(request, refusals, device_id)
-
-
-def _is_his_own(request: Request, line: Line) -> bool:
-    """Whether a live named seat is the asker's, so that he draws from no pool."""
-    is_given = line.is_personal or (line.row.permission_id is not None and not line.is_floating)
-    return is_given and line.condition(request.now) is Condition.ACTIVE and bool(line.row.seats)
 
 
 def _on_line(request: Request, line: Line, device_id: int) -> Seat | Denied:

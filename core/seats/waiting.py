@@ -19,15 +19,11 @@ def queued_or_denied(request: Request, refusals: list[tuple[Line, Denied]], devi
     full = [line for line, refused in refusals if refused.code == "no_seat_available" and line.is_floating]
     is_waiting = request.facts.ticket_id is not None
     if not (is_waiting and request.asking.queue and full):
-        refused = refusing.worst([each for _line, each in refusals] or [_nothing(request)])
+        refused = refusing.worst([each for _line, each in refusals] or [refusing.nothing(request)])
         _note_denial(request, refusals, refused, device_id)
         if not (full and request.asking.queue):
             raise refused
     return Queued(_queue(request, device_id))
-
-
-def _nothing(request: Request) -> Denied:
-    return refusing.of_membership(request) or refusing.no_permission(request)
 
 
 def _note_denial(request: Request, refusals: list[tuple[Line, Denied]], refused: Denied, device_id: int) -> None:
