@@ -141,9 +141,9 @@ def test_what_we_did_not_sign_is_refused(signs: Session) -> None:
 
 def test_the_older_name_of_the_algorithm_is_understood(signs: Session, bare_app: Flask) -> None:
     signing.sign(signs, CLAIMS, NOW)
-    key = bare_app.extensions["signing"].signer or signing._read(NOW).signer
+    key = signing._read(NOW).signer
     with pytest.warns(match="EdDSA is deprecated"):
-        token = forged(key, "EdDSA", kid=key.thumbprint())
+        token = forged(key, "EdDSA", kid=key.thumbprint() if key else "")
     assert signing.verify(signs, token, NOW) == CLAIMS
 
 

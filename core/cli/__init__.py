@@ -19,6 +19,8 @@ COMMANDS = {
     "organizations": "core.cli.vendor:organizations",
     "products": "core.cli.vendor:products",
     "run": "core.cli.process:run",
+    "signing-key": "core.cli.programs:signing_key",
+    "stations": "core.cli.programs:stations",
     "users": "core.cli.vendor:users",
     "worker": "core.cli.process:worker",
 }

@@ -39,14 +39,20 @@ def parse_item(text: str) -> Item:
     code, kind, seats, start, end, *rest = [*plain(text).split(":"), "", "", "", ""]
     if text.count(":") not in range(1, 5) or any(rest):
         raise BadInput(f"“{text}” is not an item: write CODE:TYPE[:SEATS[:START[:END]]].")
-    product = db.session.scalars(select(Product).where(Product.code == code.strip().lower())).one_or_none()
-    if product is None:
-        raise BadInput(f"There is no product “{code}”; `./portal products list` has them.")
+    product = find_product(code)
     if kind not in set(LicenseType):
         raise BadInput(f"“{kind}” is not a license type; they are {', '.join(LicenseType)}.")
     if seats and not is_number(seats):
         raise BadInput(f"“{seats}” is not a number of seats.")
     return Item(product, LicenseType(kind), int(seats or "1"), _day(start), _day(end))
+
+
+def find_product(code: str) -> Product:
+    """The product with this code."""
+    found = db.session.scalars(select(Product).where(Product.code == plain(code).strip().lower())).one_or_none()
+    if found is None:
+        raise BadInput(f"There is no product “{code}”; `./portal products list` has them.")
+    return found
 
 
 def _day(text: str) -> date | None:
