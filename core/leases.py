@@ -157,6 +157,7 @@ class Lease(Base):
             "ix_lease_live", "license_id", "expires_at",
             sqlite_where=ended_at.is_(None), postgresql_where=ended_at.is_(None),
         ),
+        Index("ix_lease_account", "account_id", "ended_at"),  # who runs something, and when somebody last did
         Index(
             "ix_lease_cooling", "license_id", "account_id", "ended_at",
             sqlite_where=ending_reason == BY_ADMIN, postgresql_where=ending_reason == BY_ADMIN,

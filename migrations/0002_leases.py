@@ -304,6 +304,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["station_id"], ["station.id"], name="fk_lease_station_id_station"),
         sa.PrimaryKeyConstraint("id", name="pk_lease"),
     )
+    op.create_index("ix_lease_account", "lease", ["account_id", "ended_at"])
     op.create_index(
         "ix_lease_cooling",
         "lease",
