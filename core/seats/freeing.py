@@ -9,17 +9,29 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, case, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Row, and_, case, delete, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from core.leases import EXPIRED, LINE_EXPIRED, OFFER, QUEUE_PATIENCE, Lease, Ticket
-from models import License, PermissionKey
+from core.leases import BY_ADMIN, COOL_DOWN, EXPIRED, LINE_EXPIRED, OFFER, QUEUE_PATIENCE, Lease, Station, Ticket
+from models import License, Member, PermissionKey
+
+
+def is_alone(session: Session) -> bool:
+    """Whether nobody else writes while this transaction does: so it is on SQLite."""
+    return session.get_bind().dialect.name != "postgresql"
 
 
 def lock(session: Session, license_id: int) -> None:
     """Let nobody else count this license's seats until the transaction ends; SQLite has one writer anyway."""
-    if session.get_bind().dialect.name == "postgresql":
-        session.execute(select(License.id).where(License.id == license_id).with_for_update())
+    if not is_alone(session):
+        session.execute(select(License.id).where(License.id == license_id).with_for_update(key_share=True))
+
+
+def hold(session: Session, lease_id: int) -> bool:
+    """Keep a lease from ending until this transaction has; False when it has ended already."""
+    # Its license first, as everywhere. Of both rows PostgreSQL reads what is true after the wait, since both are locked.
+    alive = select(Lease.id).join(License, License.id == Lease.license_id).where(Lease.id == lease_id, *Lease.LIVE)
+    return session.scalar(alive.with_for_update(of=[License, Lease], key_share=True)) is not None
 
 
 def end(
@@ -47,13 +59,13 @@ def sweep(session: Session, license_id: int, now: datetime) -> int:
         else_=EXPIRED,
     )
     lock(session, license_id)
-    ended = end(session, license_id, is_over(now), reason, now)
+    ended = end(session, license_id, or_(is_over(now), _is_beyond_line(license_id, now)), reason, now)
     return len(ended) + forget_offers(session, license_id, now)
 
 
-def is_over(now: datetime) -> ColumnElement[bool]:
+def is_over(now: datetime, lease: Any = Lease) -> ColumnElement[bool]:
     """Whether a live lease is dead: it said nothing in time, or its window is over."""
-    return or_(Lease.expires_at <= now, and_(Lease.ending_at.is_not(None), Lease.ending_at <= now))
+    return or_(lease.expires_at <= now, and_(lease.ending_at.is_not(None), lease.ending_at <= now))
 
 
 def forget_offers(session: Session, license_id: int, now: datetime) -> int:
@@ -87,18 +99,36 @@ def offer(session: Session, license_id: int, now: datetime) -> int | None:
         .join(PermissionKey, PermissionKey.id == License.key_id)
         .where(
             Ticket.organization_id == PermissionKey.organization_id, Ticket.product_id == License.product_id,
-            Ticket.license_id.is_(None), Ticket.polled_at > now - QUEUE_PATIENCE,
+            Ticket.license_id.is_(None), Ticket.polled_at > now - QUEUE_PATIENCE, *_may_be_served(now),
         )
         .order_by(Ticket.id)
         .limit(1)
-        .with_for_update(of=Ticket)
+        .with_for_update(of=Ticket, skip_locked=True)
     )  # fmt: skip
     ticket_id = session.scalar(waits)
     if ticket_id is None or take_open(session, license_id) is None:
         return None
-    _run(session, update(Ticket).where(Ticket.id == ticket_id).values(license_id=license_id, offered_until=now + OFFER)
-         .returning(Ticket.id))  # fmt: skip
+    holding = update(Ticket).where(Ticket.id == ticket_id).values(license_id=license_id, offered_until=now + OFFER)
+    session.connection().execute(holding)
     return ticket_id
+
+
+def _may_be_served(now: datetime) -> tuple[ColumnElement[bool], ...]:
+    """That whoever waits may take what he would be offered, so that no seat is held for nobody."""
+    enabled = exists().where(
+        Member.account_id == Ticket.account_id, Member.organization_id == Ticket.organization_id,
+        Member.confirmed_at.is_not(None), Member.disabled_at.is_(None), Member.ended_at.is_(None),
+    )  # fmt: skip
+    valid = exists().where(Station.id == Ticket.station_id, Station.revoked_at.is_(None))
+    is_live = and_(
+        PermissionKey.revoked_at.is_(None), or_(License.starts_at.is_(None), License.starts_at <= now),
+        or_(License.ends_at.is_(None), License.ends_at > now),
+    )  # fmt: skip
+    cooling = exists().where(
+        Lease.license_id == License.id, Lease.account_id == Ticket.account_id, Lease.ending_reason == BY_ADMIN,
+        or_(Lease.ended_at.is_(None), Lease.ended_at > now - COOL_DOWN),
+    )  # fmt: skip
+    return or_(enabled, valid), is_live, ~cooling
 
 
 def take_open(session: Session, license_id: int) -> Row[Any] | None:
@@ -137,6 +167,11 @@ def _subtract(session: Session, license_id: int, seats: int, reserved: int) -> N
     counting = update(License).where(License.id == license_id)
     counting = counting.values(in_use=License.in_use - seats, reserved_in_use=License.reserved_in_use - reserved)
     session.connection().execute(counting)
+
+
+def _is_beyond_line(license_id: int, now: datetime) -> ColumnElement[bool]:
+    # Its end may have been moved to before the lease's; what is borrowed cannot be called back.
+    return and_(_line_ended(license_id, now), or_(Lease.borrowed_until.is_(None), Lease.borrowed_until <= now))
 
 
 def _line_ended(license_id: int, now: datetime) -> ColumnElement[bool]:
