@@ -202,6 +202,7 @@ class Denial(Base):
     device_id: Mapped[int | None] = mapped_column(ForeignKey("device.id"), index=True)
     uuid: Mapped[str] = mapped_column(String(36), index=True)
     code: Mapped[str] = mapped_column(String(40))
+    detail: Mapped[str] = mapped_column(String(300), default="", server_default="")  # the words that the program showed
     at: Mapped[datetime] = mapped_column(Instant)
     served_at: Mapped[datetime | None] = mapped_column(Instant)
 

@@ -177,6 +177,7 @@ def upgrade() -> None:
         sa.Column("device_id", sa.Integer(), nullable=True),
         sa.Column("uuid", sa.String(length=36), nullable=False),
         sa.Column("code", sa.String(length=40), nullable=False),
+        sa.Column("detail", sa.String(length=300), server_default="", nullable=False),
         sa.Column("at", core.db.Instant(timezone=True), nullable=False),
         sa.Column("served_at", core.db.Instant(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(["account_id"], ["account.id"], name="fk_denial_account_id_account"),
