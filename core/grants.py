@@ -6,9 +6,10 @@ Tokens are kept as hashes; an access token is signed and kept nowhere.
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any, cast
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, String
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import CheckConstraint, ColumnElement, CursorResult, ForeignKey, Index, LargeBinary, String, update
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from core.db import Base, Instant
 
@@ -70,3 +71,13 @@ class DeviceCode(Base):
             postgresql_where=used_at.is_(None) & denied_at.is_(None),
         ),
     )  # fmt: skip
+
+
+def revoke(session: Session, which: ColumnElement[bool], now: datetime) -> int:
+    """End the sign-ins of programs that a condition on `TokenFamily` names, with all their tokens; how many there were.
+
+    In the caller's transaction; access tokens are refused at their next use.
+    """
+    ending = update(TokenFamily).where(TokenFamily.revoked_at.is_(None), which).values(revoked_at=now)
+    done = session.execute(ending.execution_options(synchronize_session=False))
+    return cast(CursorResult[Any], done).rowcount
