@@ -7,7 +7,21 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, String, and_, bindparam, cast, exists, literal, null, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    Select,
+    String,
+    and_,
+    bindparam,
+    cast,
+    exists,
+    literal,
+    null,
+    or_,
+    select,
+    union,
+)
 from sqlalchemy.orm import Session, aliased
 
 from core.grants import TokenFamily
@@ -39,6 +53,17 @@ class Asking:
     queue: bool = False
     idle_s: int = 0
     seq: int = 0
+
+
+def lock_all(session: Session, caller: Caller, asking: Asking) -> None:
+    """Let nobody else count the seats that a question is about until the transaction ends."""
+    connection = session.connection()
+    if connection.dialect.name == "postgresql":
+        values = {
+            "organization": caller.organization_id, "account": caller.account_id, "product": asking.product,
+            "uuid": asking.uuid,
+        }  # fmt: skip
+        connection.execute(LICENSES, values)
 
 
 Facts = Row[Any]
@@ -74,10 +99,10 @@ def _holder(prefix: str, id_: Any) -> ColumnElement[str]:
 
 
 _of_device = literal(":d") + cast(Device.id, String)
-_of_account = _holder("a", bindparam("account")) + _of_device
+_own = _holder("a", bindparam("account"))  # `Request.own_holder` and `open_holder` write the same
+_of_account = _own + _of_device
 _of_station = _holder("s", bindparam("station")) + _of_device
-_of_permission = _holder("p", Permission.id)
-_ours = aliased(PermissionKey)
+_ours, _known_license = aliased(PermissionKey), aliased(License)
 _other = aliased(Ticket)
 _waiting = exists().where(
     _other.organization_id == bindparam("organization"), _other.product_id == Product.id,
@@ -100,11 +125,12 @@ _COLUMNS = (
     known.account_id.label("known_account_id"), known.station_id.label("known_station_id"),
     known.device_id.label("known_device_id"), known.seq.label("known_seq"), known.ended_at.label("known_ended_at"),
     known.ended_reason.label("known_ended_reason"), known.is_reserved.label("known_is_reserved"),
-    known.borrowed_until.label("known_borrowed_until"),
+    known.expires_at.label("known_expires_at"), known.borrowed_until.label("known_borrowed_until"),
+    _known_license.product_id.label("known_product_id"),
     known.ending_at.label("known_ending_at"), known.ending_reason.label("known_ending_reason"),
     held.id.label("held_id"), held.device_id.label("held_device_id"), held.holder.label("held_holder"),
     held.expires_at.label("held_expires_at"), held.taken_at.label("held_taken_at"),
-    held.is_reserved.label("held_is_reserved"), holding.name.label("held_device_name"),
+    held.ending_at.label("held_ending_at"), holding.name.label("held_device_name"),
     Ticket.id.label("ticket_id"), Ticket.license_id.label("offered_license_id"), Ticket.offered_until,
     _waiting.label("is_waited_for"), _denied.label("was_denied"),
 )  # fmt: skip
@@ -122,6 +148,7 @@ def _leases(
     is_held = and_(held.license_id == License.id, held.ended_at.is_(None), held.takes_seat, held.holder.in_(holders))
     return (
         query.outerjoin(known, and_(known.uuid == bindparam("uuid"), is_known))
+        .outerjoin(_known_license, _known_license.id == known.license_id)
         .outerjoin(held, is_held)
         .outerjoin(holding, holding.id == held.device_id)
         .outerjoin(Ticket, and_(Ticket.uuid == bindparam("uuid"), is_asking))
@@ -162,7 +189,7 @@ def _of_person(found: Callable[[Any], Select[*tuple[Any, ...]]], bound: Any) -> 
     )  # fmt: skip
     own = and_(known.organization_id.is_(None), known.account_id == bindparam("account"))
     is_known = or_(known.organization_id == bindparam("organization"), own)
-    return _leases(query, is_known, [_of_permission, _of_account], Ticket.account_id == Account.id)
+    return _leases(query, is_known, [_own, _of_account], Ticket.account_id == Account.id)
 
 
 def _of_machine() -> Select[*tuple[Any, ...]]:
@@ -188,3 +215,27 @@ def _of_machine() -> Select[*tuple[Any, ...]]:
 
 OF_PERSON, OF_STATION = _of_person(_signed_in, TokenFamily.device_id), _of_machine()
 OF_ACCOUNT = _of_person(_known_by_id, null())
+# Always in the order of their ids, so that two questions never wait for each other.
+_of_side = select(PermissionKey.id).where(
+    or_(PermissionKey.organization_id == bindparam("organization"), PermissionKey.account_id == bindparam("account"))
+)
+_of_product = select(Product.id).where(Product.code == bindparam("product")).scalar_subquery()
+LICENSES = (
+    select(License.id)
+    .where(
+        License.id.in_(
+            union(
+                select(License.id).where(License.key_id.in_(_of_side), License.product_id + 0 == _of_product),
+                select(Lease.license_id).where(
+                    Lease.uuid == bindparam("uuid"),
+                    or_(Lease.organization_id == bindparam("organization"), Lease.account_id == bindparam("account")),
+                ),
+                select(Ticket.license_id).where(
+                    Ticket.uuid == bindparam("uuid"), Ticket.organization_id == bindparam("organization")
+                ),
+            )
+        )
+    )
+    .order_by(License.id)
+    .with_for_update(key_share=True)
+)

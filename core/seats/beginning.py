@@ -11,11 +11,7 @@ from core.dates import today
 from core.grants import TokenFamily
 from core.leases import LEASE, NOT_TRUE_WITHIN, Denial, Device, Lease, Ticket, UsageDay
 from core.seats import freeing
-from core.seats.request import Line, Request, Seat
-
-
-class Raced(Exception):
-    """Somebody changed the same lease meanwhile; asking again finds out how."""
+from core.seats.request import Line, Raced, Request, Seat
 
 
 def begun(
@@ -45,7 +41,8 @@ def begun(
     _served(request)
     kind = "floating" if line.kind == "reserved" and not is_reserved else line.kind
     return Seat(lease_id, line.row.license_id, kind, *count, until, is_new=facts.known_id is None,
-                line_ends_at=line.row.ends_at, public_key=request.public_key)  # fmt: skip
+                line_ends_at=line.row.ends_at, line_end_on=line.row.end_on,
+                public_key=request.public_key)  # fmt: skip
 
 
 def _served(request: Request) -> None:
@@ -55,8 +52,8 @@ def _served(request: Request) -> None:
         since = request.now - NOT_TRUE_WITHIN
         mine = (Denial.uuid == request.asking.uuid, Denial.at >= since, Denial.served_at.is_(None))
         session.execute(update(Denial).where(*mine).values(served_at=request.now))
-    if facts.ticket_id is not None:
-        leaving = delete(Ticket).where(Ticket.id == facts.ticket_id).returning(Ticket.license_id)
+    if request.ticket_id is not None:
+        leaving = delete(Ticket).where(Ticket.id == request.ticket_id).returning(Ticket.license_id)
         left = session.execute(leaving).first()
         if request.is_offered and left is None:
             raise Raced  # the offer was taken back meanwhile

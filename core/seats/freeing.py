@@ -29,7 +29,7 @@ def lock(session: Session, license_id: int) -> None:
 
 def hold(session: Session, lease_id: int) -> bool:
     """Keep a lease from ending until this transaction has; False when it has ended already."""
-    # Its license first, as everywhere. Of both rows PostgreSQL reads what is true after the wait, since both are locked.
+    # Its license first, as everywhere. Both are locked, so of both PostgreSQL reads what is true after the wait.
     alive = select(Lease.id).join(License, License.id == Lease.license_id).where(Lease.id == lease_id, *Lease.LIVE)
     return session.scalar(alive.with_for_update(of=[License, Lease], key_share=True)) is not None
 

@@ -35,6 +35,25 @@ def check_caller(request: Request) -> None:
         raise cloned()
 
 
+def check_known(request: Request) -> None:
+    """Refuse a launch's number that stands for something else.
+
+    :raise Denied: lease_id_conflict, or device_conflict.
+    """
+    facts = request.facts
+    if facts.known_id is None:
+        return
+    if not request.is_ours or facts.known_product_id != facts.product_id:
+        raise Denied("lease_id_conflict", _("Another program's session has this number."))
+    if facts.known_device_id != facts.device_id:
+        raise cloned()
+
+
+def busy() -> Denied:
+    """Too many asked for the same thing at once; nothing was changed."""
+    return Denied("maintenance", _("The portal is busy. Try again."), retry_after_s=1)
+
+
 def of_account(request: Request) -> Denied | None:
     """Why nothing is answered to this account; None while it is in order."""
     return signed_out() if request.facts.blocked_at is not None or request.facts.deleted_at is not None else None
@@ -42,9 +61,12 @@ def of_account(request: Request) -> Denied | None:
 
 def of_product(request: Request) -> Denied | None:
     """That the product is none; None when it is one."""
-    if request.facts.product_id is not None:
-        return None
-    return Denied("unknown_product", _("There is no product “%(code)s”.", code=request.asking.product))
+    facts = request.facts
+    if facts.product_id is None:
+        return Denied("unknown_product", _("There is no product “%(code)s”.", code=request.asking.product))
+    # A station's key is for one product.
+    is_another = request.caller.station_id is not None and facts.station_product_id != facts.product_id
+    return no_permission(request) if is_another else None
 
 
 def signed_out() -> Denied:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 
 from sqlalchemy.orm import Session
 
 from core.dates import LicenseType
 from core.rights import Condition, condition
 from core.seats.asking import Asking, Caller, Facts
+
+
+class Raced(Exception):
+    """Somebody changed the same seats meanwhile, or could; asking again finds out how."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,7 @@ class Seat:
     message: str = ""
     borrowed_until: datetime | None = None
     line_ends_at: datetime | None = None
+    line_end_on: date | None = None  # its last day, where its owner is
     public_key: str | None = None  # of the device
 
 
@@ -62,6 +67,12 @@ class Line:
             return "personal"
         return "named" if not self.is_floating else "floating" if self.row.permission_id is None else "reserved"
 
+    @property
+    def last_first(self) -> tuple[float, int]:
+        """Orders licenses by their ends, the last one first, those without an end last of all."""
+        ends_at = self.row.ends_at
+        return -ends_at.timestamp() if ends_at is not None else 0.0, self.row.license_id
+
     def condition(self, now: datetime) -> Condition:
         """What the license is at a moment."""
         return condition(self.row, now)
@@ -78,17 +89,20 @@ def lines_of(rows: Iterable[Facts]) -> list[Line]:
     return sorted(lines.values(), key=_rank)
 
 
-def _rank(line: Line) -> tuple[int, float, int]:
+def _rank(line: Line) -> tuple[int, tuple[float, int]]:
     """Personal, named, trial, reserved, floating; of floating ones the one that ends last."""
     order = ["personal", "named", "trial", "reserved", "floating"]
     kind = "trial" if line.row.type == LicenseType.TRIAL and not line.is_personal else line.kind
-    ends = -line.row.ends_at.timestamp() if line.row.ends_at is not None else 0.0
-    return order.index(kind), ends, line.row.license_id
+    return order.index(kind), line.last_first
 
 
 @dataclass(slots=True)
 class Request:
-    """A question and all that decides about it; `is_offered` once it is served with the seat that was held for it."""
+    """A question and all that decides about it.
+
+    `is_locked` while nobody else can change the seats that it is about; `is_offered` once it is served with the seat
+    that was held for it; `has_left` once it waits no longer.
+    """
 
     session: Session
     caller: Caller
@@ -96,13 +110,44 @@ class Request:
     now: datetime
     facts: Facts
     lines: list[Line]
+    is_locked: bool = False
     is_offered: bool = False
+    has_left: bool = False
 
     @property
     def is_ours(self) -> bool:
         """Whether the lease with this uuid is the asker's."""
         mine = (self.caller.account_id, self.caller.station_id)
         return (self.facts.known_account_id, self.facts.known_station_id) == mine
+
+    @property
+    def ticket_id(self) -> int | None:
+        """The asker's place in the queue, while he has one."""
+        return None if self.has_left else self.facts.ticket_id
+
+    @property
+    def offered_id(self) -> int | None:
+        """The license on which a seat is held for the asker, who waited for it."""
+        is_held = self.ticket_id is not None and self.facts.offered_license_id is not None
+        return self.facts.offered_license_id if is_held and self.facts.offered_until > self.now else None
+
+    @property
+    def own_holder(self) -> str:
+        """Whose a seat is that was given to the person, whichever device it serves."""
+        return f"a{self.caller.account_id}"
+
+    def open_holder(self, device_id: int) -> str:
+        """Whose a seat is that one device draws."""
+        whose = f"s{self.caller.station_id}" if self.caller.station_id is not None else self.own_holder
+        return f"{whose}:d{device_id}"
+
+    def settle(self) -> None:
+        """Make sure that nobody changes these seats meanwhile.
+
+        :raise Raced: when somebody could; asked again, the question locks them first.
+        """
+        if not self.is_locked:
+            raise Raced
 
     @property
     def public_key(self) -> str | None:

@@ -1,12 +1,20 @@
-"""Taking a seat and keeping it: one idempotent question, asked at the start and again every few minutes."""
+"""Taking a seat and keeping it: one idempotent question, asked at the start and again every few minutes.
+
+On PostgreSQL a plain check-out or renewal locks nothing beforehand. Whatever is more than that (a second copy apart, a
+dead lease, a full license, a queue) is thought through again after the licenses are locked; on SQLite there is one
+writer at a time anyway.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Row, case, func, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
 from core.denials import Denied
@@ -23,13 +31,14 @@ from core.leases import (
 )  # fmt: skip
 from core.rights import Condition
 from core.seats import freeing, refusing
-from core.seats.asking import Asking, Caller, facts_of
-from core.seats.beginning import Raced, begun, device
-from core.seats.request import Line, Queued, Request, Seat, lines_of
-from core.seats.waiting import queued_or_denied
+from core.seats.asking import Asking, Caller, Facts, facts_of, lock_all
+from core.seats.beginning import begun, device
+from core.seats.request import Line, Queued, Raced, Request, Seat, lines_of
+from core.seats.waiting import leave, queued_or_denied
 from models import License
 
-TRIES = 4  # of a request that lost a race for its own row
+TRIES = 5  # of a question that met another one
+DEADLOCK = "40P01"
 
 
 def ask(session: Session, caller: Caller, asking: Asking, now: datetime) -> Seat | Queued:
@@ -37,54 +46,93 @@ def ask(session: Session, caller: Caller, asking: Asking, now: datetime) -> Seat
 
     :raise Denied: with a code of `core.denials`.
     """
-    for _number in range(TRIES):
+    for number in range(TRIES):
         try:
-            answer = answered(session, caller, asking, now)
+            answer = answered(session, caller, asking, now, is_locked=number > 0)
             session.commit()
             return answer
         except Denied:
             session.commit()  # what was refused is kept, and so is what ended on the way
             raise
-        except (IntegrityError, Raced):
-            session.rollback()  # the same question came twice at once; now the other one's row is there
-    raise Denied("maintenance", "Try again.", retry_after_s=1)
+        except (IntegrityError, OperationalError, Raced) as error:
+            session.rollback()  # the same question came twice at once, or another one was in its way
+            if isinstance(error, OperationalError) and getattr(error.orig, "sqlstate", None) != DEADLOCK:
+                raise
+    raise refusing.busy()
 
 
-def answered(session: Session, caller: Caller, asking: Asking, now: datetime) -> Seat | Queued:
-    """As `ask`, in the caller's transaction, once."""
+def answered(session: Session, caller: Caller, asking: Asking, now: datetime, *, is_locked: bool) -> Seat | Queued:
+    """As `ask`, in the caller's transaction, once.
+
+    :raise Raced: when it has to be asked again, with the licenses locked.
+    """
+    if is_locked:
+        lock_all(session, caller, asking)
     rows = facts_of(session, caller, asking, now)
     if not rows:
         raise refusing.signed_out()
-    request = Request(session, caller, asking, now, rows[0], lines_of(rows))
+    request = Request(session, caller, asking, now, _ours(caller, rows), lines_of(rows))
+    request.is_locked = is_locked or freeing.is_alone(session)
     refusing.check_caller(request)
-    if request.facts.known_id is not None:
-        if not request.is_ours:
-            raise Denied("lease_id_conflict", "This launch has another one's number.")
-        if request.facts.known_device_id != request.facts.device_id:
-            raise refusing.cloned()
-        if request.facts.known_ended_at is None:
-            return _kept(request)
-        if request.facts.known_ended_reason != EXPIRED:
-            raise refusing.ended(request.facts.known_ended_reason)
-    return _taken(request)
+    refusing.check_known(request)
+    if dead := _dead(request):
+        request.settle()
+        for license_id in dead:
+            freeing.sweep(session, license_id, now)
+        return answered(session, caller, asking, now, is_locked=is_locked)
+    if request.facts.known_id is None:
+        return _taken(request)
+    return _kept(request) if request.facts.known_ended_at is None else _again(request)
+
+
+def _ours(caller: Caller, rows: list[Facts]) -> Facts:
+    """The facts; a launch of somebody else with the same number does not hide one's own."""
+    mine = (caller.account_id, caller.station_id)
+    return next((row for row in rows if (row.known_account_id, row.known_station_id) == mine), rows[0])
 
 
 # ── keeping ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+def _dead(request: Request) -> list[int]:
+    """The licenses with a lease in the way that is over though nobody has ended it yet: of the launch, or a holder."""
+    facts, now = request.facts, request.now
+    if facts.known_id is not None and facts.known_ended_at is None:
+        line = request.line(facts.known_license_id)
+        is_beyond = line is not None and line.condition(now) is Condition.EXPIRED and not _is_borrowed(request)
+        is_over = is_beyond or _is_past(facts.known_expires_at, facts.known_ending_at, now)
+        return [facts.known_license_id] if is_over else []
+    held = [each for line in request.lines for each in line.held.values()]
+    return sorted({each.license_id for each in held if _is_past(each.held_expires_at, each.held_ending_at, now)})
+
+
+def _is_past(expires_at: datetime, ending_at: datetime | None, now: datetime) -> bool:
+    return expires_at <= now or (ending_at is not None and ending_at <= now)
+
+
+def _again(request: Request) -> Seat | Queued:
+    """Who only fell silent may come back; the session of whose license has ended goes on with another one's seat.
+
+    :raise Denied: lease_ended for who did neither, and for whom there is no other seat.
+    """
+    reason = request.facts.known_ended_reason
+    if reason == EXPIRED:
+        return _taken(request)
+    if reason == LINE_EXPIRED:
+        try:
+            return _taken(replace(request, asking=replace(request.asking, queue=False)))
+        except Denied:
+            pass
+    raise refusing.ended(reason)
+
+
 def _kept(request: Request) -> Seat:
     """Renew what is held; when the right to it is gone, begin its end."""
-    facts, now = request.facts, request.now
+    facts = request.facts
     if request.asking.seq < facts.known_seq:
         raise refusing.cloned()
-    if facts.known_ending_at is not None and facts.known_ending_at <= now:
-        freeing.lock(request.session, facts.known_license_id)
-        freeing.end(request.session, facts.known_license_id, Lease.id == facts.known_id, Lease.ending_reason, now)
-        raise refusing.ended(facts.known_ending_reason)
     line = request.line(facts.known_license_id)
     gone = _why_gone(request, line)
-    if gone == LINE_EXPIRED:
-        return _moved(request)
     seat = _renewed(request, line, None if _is_borrowed(request) else gone)
     if gone in (DISABLED, REMOVED) and (refused := refusing.of_membership(request)) is not None:
         refused.facts.update(ending_at=seat.ending_at)
@@ -102,8 +150,6 @@ def _why_gone(request: Request, line: Line | None) -> str | None:
     """Why the right to a held seat is gone; None while it stands."""
     if line is None or line.row.revoked_at is not None:
         return REMOVED if line is None and request.facts.member_id is None else KEY_REVOKED
-    if line.condition(request.now) is Condition.EXPIRED:
-        return LINE_EXPIRED
     if not line.is_personal and (refused := refusing.of_membership(request)) is not None:
         return REMOVED if refused.code == "not_a_member" else DISABLED
     is_mine = line.is_personal or line.row.permission_id is not None or not request.facts.known_is_reserved
@@ -139,95 +185,88 @@ def _renewed(request: Request, line: Line | None, gone: str | None) -> Seat:
     return Seat(facts.known_id, facts.known_license_id, kind, used, total, row.expires_at, ending_at=row.ending_at,
                 message=row.ending_message, borrowed_until=row.borrowed_until,
                 line_ends_at=line.row.ends_at if line is not None else None,
+                line_end_on=line.row.end_on if line is not None else None,
                 public_key=request.public_key)  # fmt: skip
-
-
-def _moved(request: Request) -> Seat:
-    """Take a seat of another license when this one's has ended; when there is none, the session ends."""
-    facts = request.facts
-    freeing.lock(request.session, facts.known_license_id)
-    freeing.end(request.session, facts.known_license_id, Lease.id == facts.known_id, LINE_EXPIRED, request.now)
-    try:
-        taken = _taken(request)
-    except Denied:
-        raise refusing.ended(LINE_EXPIRED) from None
-    if isinstance(taken, Queued):
-        raise refusing.ended(LINE_EXPIRED)
-    return taken
 
 
 # ── taking ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A way to a seat: on a license, for a holder, given to him or open to all."""
+
+    line: Line
+    holder: str
+    is_reserved: bool
+
+
 def _taken(request: Request) -> Seat | Queued:
-    """The first seat that there is for the asker, line by line in their order; else the queue, else a denial."""
-    device_id = device(request)
-    if (offered := _offered(request, device_id)) is not None:
-        return offered
-    refusals: list[tuple[Line, Denied]] = []
-    has_own = request.has_own
-    for line in request.lines:
-        if has_own and line.is_floating:
-            continue
-        refused = refusing.of_line(request, line)
-        found = refused if refused is not None else _on_line(request, line, device_id)
+    """The first seat that there is for the asker, in their order; else a place in the queue, else a denial."""
+    if request.facts.is_waited_for or request.ticket_id is not None:
+        request.settle()
+    device_id, has_own = device(request), request.has_own
+    lines = [line for line in request.lines if not (has_own and line.is_floating)]
+    refusals = [(line, refused) for line in lines if (refused := refusing.of_line(request, line)) is not None]
+    refusing_lines = [line for line, _refused in refusals]
+    lines = [line for line in lines if line not in refusing_lines]
+    if request.offered_id not in (None, *(line.row.license_id for line in lines)):
+        leave(request)  # he may not have it any more
+    choices = list(_choices(request, lines, device_id))
+    for choice in sorted(choices, key=lambda choice: not _is_shared(request, choice, device_id)):
+        found = _chosen(request, choice, device_id)
         if isinstance(found, Seat):
             return found
-        refusals.append((line, found))
+        if not (choice.is_reserved and choice.line.is_floating):  # then an open seat is tried, and tells
+            refusals.append((choice.line, found))
     return queued_or_denied(request, refusals, device_id)
 
 
-def _on_line(request: Request, line: Line, device_id: int) -> Seat | Denied:
-    whose = f"s{request.caller.station_id}" if request.caller.station_id else f"a{request.caller.account_id}"
-    open_holder, refused = f"{whose}:d{device_id}", None
-    if line.is_personal:
-        return _held_or_taken(request, line, open_holder, True, device_id)
-    if line.row.permission_id is not None:
-        given = _held_or_taken(request, line, f"p{line.row.permission_id}", True, device_id)
-        if isinstance(given, Seat) or not line.is_floating:
-            return given
-        refused = given
-    drawn = _held_or_taken(request, line, open_holder, False, device_id)
-    return drawn if isinstance(drawn, Seat) or refused is None else refused
+def _choices(request: Request, lines: list[Line], device_id: int) -> Iterator[Choice]:
+    """The seats that were given to the person, then those that are open to all, the one held for him first."""
+    for line in lines:
+        if line.is_personal or line.row.permission_id is not None:
+            yield Choice(line, request.own_holder, True)
+    pools = [line for line in lines if line.is_floating]
+    for line in sorted(pools, key=lambda line: (line.row.license_id != request.offered_id, line.last_first)):
+        yield Choice(line, request.open_holder(device_id), False)
 
 
-def _held_or_taken(request: Request, line: Line, holder: str, is_reserved: bool, device_id: int) -> Seat | Denied:
+def _is_shared(request: Request, choice: Choice, device_id: int) -> bool:
+    """Whether the device has the seat already, so that one more copy costs none."""
+    held = choice.line.held.get(choice.holder)
+    return held is not None and held.held_device_id == device_id
+
+
+def _chosen(request: Request, choice: Choice, device_id: int) -> Seat | Denied:
     """A copy on the seat that the holder has on this device, or a seat newly counted."""
-    held = line.held.get(holder)
-    if held is not None and held.held_expires_at > request.now:
+    line, session, license_id = choice.line, request.session, choice.line.row.license_id
+    write = partial(begun, request, line, choice.holder, choice.is_reserved, device_id)
+    if (held := line.held.get(choice.holder)) is not None:
         if held.held_device_id != device_id:
             return refusing.elsewhere(request, line, held)
-        return begun(request, line, holder, is_reserved, device_id, (line.row.in_use, line.row.seats), copy=True)
-    if held is not None:
-        freeing.sweep(request.session, line.row.license_id, request.now)
-    counted = _counted(request, line, is_reserved)
-    if counted is None and freeing.sweep(request.session, line.row.license_id, request.now):
-        counted = _counted(request, line, is_reserved)
+        if not (request.is_locked or freeing.hold(session, held.held_id)):
+            raise Raced
+        return write((line.row.in_use, line.row.seats), copy=True)
+    if not choice.is_reserved and request.offered_id == license_id:
+        request.is_offered = True
+        return write((line.row.in_use, line.row.seats))
+    counted = _counted(request, choice)
     if counted is None:
-        return refusing.full(request, line)
-    return begun(request, line, holder, is_reserved, device_id, (counted.in_use, counted.seats))
+        request.settle()
+        if freeing.sweep(session, license_id, request.now):
+            counted = _counted(request, choice)
+    return write((counted.in_use, counted.seats)) if counted is not None else refusing.full(request, line)
 
 
-def _counted(request: Request, line: Line, is_reserved: bool) -> Row[Any] | None:
-    if is_reserved:
-        return freeing.take_reserved(request.session, line.row.license_id)
+def _counted(request: Request, choice: Choice) -> Row[Any] | None:
+    session, license_id = request.session, choice.line.row.license_id
+    if choice.is_reserved:
+        return freeing.take_reserved(session, license_id)
     if request.facts.is_waited_for:  # who came first is served first, and that may be the asker
-        served = freeing.serve_queue(request.session, line.row.license_id, request.now)
-        if request.facts.ticket_id in served:
+        served = freeing.serve_queue(session, license_id, request.now)
+        if request.ticket_id in served:
             request.is_offered = True
-            counts = select(License.in_use, License.seats).where(License.id == line.row.license_id)
-            return freeing.one(request.session, counts)
-    return freeing.take_open(request.session, line.row.license_id)
-
-
-def _offered(request: Request, device_id: int) -> Seat | None:
-    """The seat that was held for the asker while he waited; it is counted already."""
-    facts = request.facts
-    if facts.offered_license_id is None or facts.offered_until <= request.now:
-        return None
-    line = request.line(facts.offered_license_id)
-    if line is None or refusing.of_line(request, line) is not None:
-        return None
-    whose = f"s{request.caller.station_id}" if request.caller.station_id else f"a{request.caller.account_id}"
-    request.is_offered, count = True, (line.row.in_use, line.row.seats)
-    return begun(request, line, f"{whose}:d{device_id}", False, device_id, count)
+            counts = select(License.in_use, License.seats).where(License.id == license_id)
+            return freeing.one(session, counts)
+    return freeing.take_open(session, license_id)

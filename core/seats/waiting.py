@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 
 from core.denials import Denied
 from core.leases import QUEUE_PATIENCE, Denial, Ticket
-from core.seats import refusing
+from core.seats import freeing, refusing
 from core.seats.beginning import note_day
 from core.seats.request import Line, Queued, Request
+
+DETAIL = 300  # characters of a denial's sentence that are kept
 
 
 def queued_or_denied(request: Request, refusals: list[tuple[Line, Denied]], device_id: int) -> Queued:
@@ -16,21 +18,33 @@ def queued_or_denied(request: Request, refusals: list[tuple[Line, Denied]], devi
 
     :raise Denied: with the reason that the person can do most about.
     """
-    full = [line for line, refused in refusals if refused.code == "no_seat_available" and line.is_floating]
-    is_waiting = request.facts.ticket_id is not None
-    if not (is_waiting and request.asking.queue and full):
+    full = any(refused.code == "no_seat_available" and line.is_floating for line, refused in refusals)
+    waits = full and request.asking.queue
+    if request.ticket_id is None or not waits:
         refused = refusing.worst([each for _line, each in refusals] or [refusing.nothing(request)])
         _note_denial(request, refusals, refused, device_id)
-        if not (full and request.asking.queue):
+        if not waits:
+            leave(request)  # who may not, or will not, wait keeps nobody behind him waiting
             raise refused
     return Queued(_queue(request, device_id))
+
+
+def leave(request: Request) -> None:
+    """Give up the asker's place in the queue, and the seat that is held for him; the next one may have it."""
+    if request.ticket_id is not None:
+        request.settle()
+        leaving = delete(Ticket).where(Ticket.id == request.ticket_id).returning(Ticket.license_id)
+        offered = request.session.connection().execute(leaving).scalar()
+        request.has_left = True
+        if offered is not None:
+            freeing.release_offer(request.session, offered, request.now)
 
 
 def _note_denial(request: Request, refusals: list[tuple[Line, Denied]], refused: Denied, device_id: int) -> None:
     made = insert(Denial).values(
         organization_id=request.caller.organization_id, product_id=request.facts.product_id,
         account_id=request.caller.account_id, station_id=request.caller.station_id, device_id=device_id,
-        uuid=request.asking.uuid, code=refused.code, at=request.now,
+        uuid=request.asking.uuid, code=refused.code, detail=str(refused.message)[:DETAIL], at=request.now,
     )  # fmt: skip
     request.session.connection().execute(made)
     for line, each in refusals:
@@ -41,7 +55,7 @@ def _note_denial(request: Request, refusals: list[tuple[Line, Denied]], refused:
 def _queue(request: Request, device_id: int) -> int:
     """Note that the asker waits, and where in the queue he stands."""
     facts, connection, now = request.facts, request.session.connection(), request.now
-    ticket_id = facts.ticket_id
+    ticket_id = request.ticket_id
     if ticket_id is None:
         made = insert(Ticket).values(
             uuid=request.asking.uuid, organization_id=request.caller.organization_id, product_id=facts.product_id,
