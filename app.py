@@ -8,6 +8,7 @@ from flask import Flask
 
 import blueprints
 from core import accounts, db, guard, people, security
+from core.api import problems
 from core.pages import answers, frame, languages
 from core.pages import words as pages
 from core.pages.htmx import htmx
@@ -33,4 +34,5 @@ def create_app(settings: Settings) -> Flask:
     frame.init_app(app, settings)
     for each in blueprints.ALL:
         app.register_blueprint(each)
+    problems.init_app(app)
     return app

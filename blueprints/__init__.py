@@ -3,6 +3,7 @@
 from blueprints import (
     account_links,
     accounts,
+    api,
     catalog,
     health,
     home,
@@ -22,6 +23,7 @@ from blueprints import (
 #: In the order of the menus.
 ALL = (
     health.bp,
+    api.bp,
     home.bp,
     accounts.bp,
     account_links.bp,

@@ -38,6 +38,7 @@ CODES = {
     "borrow_not_allowed": Code(422, _l("This seat cannot be borrowed")),
     "idempotency_mismatch": Code(422, _l("This key was used for another request")),
     "rate_limited": Code(429, _l("Too many requests")),
+    "internal_error": Code(500, _l("Something went wrong")),
     "maintenance": Code(503, _l("The portal is being maintained")),
 }
 

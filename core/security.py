@@ -9,6 +9,7 @@ from flask_wtf.csrf import CSRFError, CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from core.pages.answers import problem, sentence_of
+from core.programs import Sessions
 from core.settings import Settings
 
 # `data:`: the style sheet carries its icons. Inline styles and scripts are nowhere allowed, so none is written.
@@ -47,6 +48,7 @@ def init_app(app: Flask, settings: Settings) -> None:
         TRUSTED_HOSTS=[Host(name) for name in settings.trusted_hosts],
         WTF_CSRF_TIME_LIMIT=None,  # as long as the session; a page left open over lunch still works
     )
+    app.session_interface = Sessions()
     app.before_request(drop_broken_addresses)
     csrf.init_app(app)
     if settings.trusted_proxies:

@@ -1,0 +1,178 @@
+"""/api/v1: programs ask for seats, keep them and give them back. No session, no form, no page."""
+
+from __future__ import annotations
+
+import uuid as uuids
+from typing import Any, cast
+
+from flask import Response, current_app, g, jsonify, make_response, request
+from flask_babel import gettext as _
+from sqlalchemy.exc import SQLAlchemyError
+
+from core.api import answers, schemas
+from core.api.describing import EXAMPLE, Questions
+from core.api.problems import malformed, plain
+from core.api.rates import Second
+from core.dates import now
+from core.db import db
+from core.oauth import bearer
+from core.revisions import CURRENT, state_of
+from core.seats import entitling, giving, showing, taking
+from core.seats.asking import Asking, Caller
+from core.seats.request import Queued
+from core.security import csrf
+
+bp = Questions("api", __name__, url_prefix="/api/v1")
+csrf.exempt(bp)  # a cookie opens nothing here
+
+PROTOCOL = 1
+OPEN = frozenset({"api.health"})
+UUID = {
+    "in": "path", "name": "uuid", "description": "Made by the application, once per launch.",
+    "schema": {"type": "string", "format": "uuid"}, "example": EXAMPLE["uuid"],
+}  # fmt: skip
+LINKS = {
+    name: {"operationId": operation, "parameters": {"uuid": "$request.path.uuid"}, "description": description}
+    for name, operation, description in (
+        ("State", "show_lease", "How it stands."), ("GiveBack", "give_lease_back", "When the program ends."),
+    )
+}  # fmt: skip
+ASK = {
+    "product": "ares-commander", "version": "2026.1", "queue": True, "idle_seconds": 0, "seq": 1,
+    "device": {
+        "id": "d_7f3a", "name": "WS-14", "os": "linux", "public_key": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
+    },
+    "client_time": "2026-03-01T09:00:02Z",
+}  # fmt: skip
+LEASE = {
+    "lease_id": EXAMPLE["uuid"], "state": "active", "seat": {"kind": "floating", "used": 4, "total": 5},
+    "issued_at": "2026-03-01T09:00:00Z", "expires_at": "2026-03-01T09:10:00Z", "renew_after_s": 200,
+    "grace_s": 86400, "server_time": "2026-03-01T09:00:00Z", "seq": 1, "directives": [],
+    "token": "eyJhbGciOiJFZDI1NTE5Iiwia2lkIjoiMjAyNi0wMSJ9.e30.c2lnbmF0dXJl",
+}  # fmt: skip
+QUEUED = {
+    "lease_id": EXAMPLE["uuid"], "state": "queued", "position": 2, "poll_after_s": 20,
+    "server_time": "2026-03-01T09:00:00Z", "seq": 1, "directives": [],
+}  # fmt: skip
+
+
+@bp.before_request
+def know_caller() -> None:
+    """Whose request it is; what is stored of the sign-in is read with the rest of the question."""
+    if request.endpoint not in OPEN:
+        credential = request.headers.get("Authorization", "")
+        cast(Second, current_app.extensions.setdefault("api-rates", Second())).count(credential)
+        g.caller = bearer.presented(request)
+
+
+@bp.get("/health")
+@bp.answers(200, "The portal answers.", schemas.HealthSchema, {
+    "status": "ok", "protocol": PROTOCOL, "server_time": EXAMPLE["server_time"], "maintenance": None,
+})  # fmt: skip
+@bp.named("health", security=[])
+def health() -> Response:
+    """The portal's clock, the version of the protocol, and whether it is being maintained."""
+    notice = _maintenance()
+    status = "maintenance" if notice else "ok"
+    return jsonify(status=status, protocol=PROTOCOL, server_time=plain(now()), maintenance=notice)
+
+
+@bp.put("/leases/<uuid>", parameters=[UUID])
+@bp.takes(schemas.AskSchema, example=ASK)
+@bp.answers(201, "A seat was taken.", schemas.LeaseSchema, LEASE, links=LINKS)
+@bp.answers(200, "The seat is kept, or taken again.", schemas.LeaseSchema, LEASE, links=LINKS)
+@bp.answers(202, "No seat is free; the launch waits.", schemas.QueuedSchema, QUEUED, links=LINKS)
+@bp.refuses("malformed_request", "token_invalid", "not_a_member", "membership_disabled", "no_permission",
+            "flex_not_allowed_has_named", "unknown_product", "no_seat_available", "device_limit", "device_conflict",
+            "lease_id_conflict", "cooling_down", "lease_ended", "rate_limited", "maintenance")  # fmt: skip
+@bp.named("ask_for_lease")
+def ask_for_lease(said: dict[str, Any], uuid: str) -> Response:
+    """Take a seat, keep it, or wait for one; repeating it changes nothing.
+
+    The same question at every step: the first takes a seat, each later one keeps it. A right that is gone is noticed
+    at the next one.
+    """
+    asking, at = asking_of(said, launch(uuid)), now()
+    answer = taking.ask(db.session, caller(), asking, at)
+    clock = said.get("client_time")
+    if isinstance(answer, Queued):
+        return make_response(jsonify(answers.of_queue(asking, answer, at, clock)), 202)
+    body = answers.of_seat(db.session, caller(), asking, answer, at, clock)
+    return make_response(jsonify(body), 201 if answer.is_new else 200)
+
+
+@bp.get("/leases/<uuid>", parameters=[UUID])
+@bp.answers(200, "How it stands.", schemas.StateSchema, LEASE)
+@bp.refuses("malformed_request", "token_invalid", "unknown_lease", "lease_ended", "rate_limited", "maintenance")
+@bp.named("show_lease")
+def show_lease(uuid: str) -> Response:
+    """How a launch stands: active, borrowed, queued, or expired, when it may ask again."""
+    at = now()
+    found = showing.shown(db.session, caller(), launch(uuid), at)
+    if found.held is None:
+        return jsonify(answers.of_expired(found.asking, at))
+    if isinstance(found.held, Queued):
+        return jsonify(answers.of_queue(found.asking, found.held, at))
+    return jsonify(answers.of_seat(db.session, caller(), found.asking, found.held, at))
+
+
+@bp.delete("/leases/<uuid>", parameters=[UUID])
+@bp.answers(204, "It is given back; also when it was before.")
+@bp.refuses("malformed_request", "token_invalid", "unknown_lease", "rate_limited", "maintenance")
+@bp.named("give_lease_back")
+def give_lease_back(uuid: str) -> Response:
+    """Give a seat back, or a place in the queue; as often as one likes."""
+    giving.give_back(db.session, caller(), launch(uuid), now())
+    return answers.nothing()
+
+
+@bp.get("/entitlements")
+@bp.answers(200, "Every product that the caller's side has.", schemas.EntitlementsSchema)
+@bp.refuses("token_invalid", "rate_limited", "maintenance")
+@bp.named("list_entitlements")
+def list_entitlements() -> Response:
+    """What the caller may run now and, where not, why."""
+    at = now()
+    found = entitling.entitlements(db.session, caller(), at)
+    return jsonify(entitlements=[answers.of_entitlement(each) for each in found], server_time=plain(at))
+
+
+# ── what a request brings ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def caller() -> Caller:
+    """Who asks."""
+    return cast(Caller, g.caller)
+
+
+def launch(uuid: str) -> str:
+    """The number of a launch, in its one spelling.
+
+    :raise Denied: malformed_request.
+    """
+    try:
+        if len(uuid) == 36:
+            return str(uuids.UUID(uuid))
+    except ValueError:
+        pass
+    raise malformed(_("The address holds no UUID."))
+
+
+def asking_of(said: dict[str, Any], uuid: str) -> Asking:
+    """The question as the rules know it."""
+    device = said["device"]
+    return Asking(
+        uuid, said["product"], device["id"], device_name=device.get("name", ""), os=device.get("os", ""),
+        public_key=device.get("public_key"), version=said.get("version", ""), queue=said.get("queue", False),
+        idle_s=said.get("idle_seconds", 0), seq=said.get("seq", 0),
+    )  # fmt: skip
+
+
+def _maintenance() -> str | None:
+    """The sentence for a portal that cannot serve now."""
+    try:
+        is_ready = state_of(db.session.connection()) == CURRENT
+    except SQLAlchemyError:
+        db.session.rollback()
+        is_ready = False
+    return None if is_ready else str(_("The portal is being maintained. Seats are kept."))

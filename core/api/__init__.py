@@ -1,0 +1,1 @@
+"""How the license API reads questions and writes answers; the questions themselves are `blueprints/api.py`."""

@@ -1,0 +1,157 @@
+"""The questions and answers of the license API, member by member; the document is made of them."""
+
+from __future__ import annotations
+
+from marshmallow import EXCLUDE, Schema, fields, validate
+
+from core.api.fields import MOST_SEQ, Flag, Moment, PublicKey, Text, Whole
+from core.denials import CODES
+from core.leases import DEVICE_NAME
+
+KINDS = ("personal", "named", "reserved", "floating")
+DIRECTIVES = ("notice", "save_and_close", "release_when_idle")
+TOKEN = "Compact JWS, `alg` Ed25519, verified with a key of `/.well-known/jwks.json`"  # noqa: S105  # a description
+LONGEST_PROOF = 4096
+
+
+class Question(Schema):
+    """What a program sends; members that nobody knows are passed over."""
+
+    class Meta:
+        """How it is read."""
+
+        unknown = EXCLUDE
+
+
+class DeviceSchema(Question):
+    """The computer that the program runs on."""
+
+    id = Text(DEVICE_NAME, shortest=1, required=True, description="Made by the application once per computer.")
+    name = Text(DEVICE_NAME, description="What its person calls it; shown to the administrator.")
+    os = Text(50)
+    public_key = PublicKey("The device's own Ed25519 key, the `x` of its JWK.")
+
+
+class AskSchema(Question):
+    """A launch of a program that asks for a seat, or keeps the one it has."""
+
+    product = Text(200, required=True, description="The product's code.")
+    version = Text(50, description="The application's version.")
+    device = fields.Nested(DeviceSchema, required=True)
+    queue = Flag(metadata={"description": "Wait for a seat when none is free."})
+    idle_seconds = Whole(description="For how long nobody has used the application.")
+    seq = Whole(most=MOST_SEQ, description="Counts up with each renewal of a launch.")
+    client_time = Moment(metadata={"description": "The device's clock; only compared."})
+
+
+class BorrowSchema(Question):
+    """Until when a seat is wanted without a connection."""
+
+    until = Moment(required=True)
+
+
+class ReturnSchema(Question):
+    """That the device has given its borrowed seat up."""
+
+    proof = Text(
+        LONGEST_PROOF, required=True,
+        description="Compact JWS by the device's key, `alg` Ed25519, with the lease's uuid as `jti`.",
+    )  # fmt: skip
+
+
+class SeatSchema(Schema):
+    """Which seat it is, and how many are in use of its license."""
+
+    kind = fields.String(required=True, validate=validate.OneOf(KINDS))
+    used = fields.Integer(required=True)
+    total = fields.Integer(required=True)
+
+
+class DirectiveSchema(Schema):
+    """What the application is to do, or to tell its person."""
+
+    type = fields.String(required=True, validate=validate.OneOf(DIRECTIVES))
+    message = fields.String(required=True)
+    deadline_s = fields.Integer(required=True, allow_none=True)
+
+
+class AnswerSchema(Schema):
+    """What every answer about a launch has."""
+
+    lease_id = fields.UUID(required=True)
+    server_time = fields.DateTime(required=True)
+    seq = fields.Integer(required=True)
+    directives = fields.List(fields.Nested(DirectiveSchema), required=True)
+
+
+class LeaseSchema(AnswerSchema):
+    """A seat that is held, and the token that proves it without a connection."""
+
+    state = fields.String(required=True, validate=validate.OneOf(("active", "borrowed")))
+    seat = fields.Nested(SeatSchema, required=True)
+    issued_at = fields.DateTime(required=True)
+    expires_at = fields.DateTime(required=True)
+    renew_after_s = fields.Integer(required=True)
+    grace_s = fields.Integer(required=True)
+    token = fields.String(required=True, metadata={"description": TOKEN})
+
+
+class QueuedSchema(AnswerSchema):
+    """A place in the queue; asking again keeps it."""
+
+    state = fields.String(required=True, validate=validate.Equal("queued"))
+    position = fields.Integer(required=True)
+    poll_after_s = fields.Integer(required=True)
+
+
+class StateSchema(AnswerSchema):
+    """How a launch stands: as a lease, as a place in the queue, or as `expired`."""
+
+    state = fields.String(required=True, validate=validate.OneOf(("active", "borrowed", "queued", "expired")))
+    seat = fields.Nested(SeatSchema)
+    issued_at = fields.DateTime()
+    expires_at = fields.DateTime()
+    renew_after_s = fields.Integer()
+    grace_s = fields.Integer()
+    token = fields.String(metadata={"description": TOKEN})
+    position = fields.Integer()
+    poll_after_s = fields.Integer()
+
+
+class HealthSchema(Schema):
+    """The portal's clock, and whether it can serve."""
+
+    status = fields.String(required=True, validate=validate.OneOf(("ok", "maintenance")))
+    protocol = fields.Integer(required=True)
+    server_time = fields.DateTime(required=True)
+    maintenance = fields.String(required=True, allow_none=True)
+
+
+class EntitlementSchema(Schema):
+    """A product, and what stands between the caller and a seat of it."""
+
+    product = fields.String(required=True)
+    name = fields.String(required=True)
+    may_run = fields.Boolean(required=True)
+    code = fields.String(required=True, allow_none=True, metadata={"description": "Why not, as of a denial."})
+    detail = fields.String(required=True, allow_none=True)
+    seat = fields.Nested(SeatSchema, required=True, allow_none=True)
+    ends_at = fields.DateTime(required=True, allow_none=True)
+
+
+class EntitlementsSchema(Schema):
+    """What the caller may run now."""
+
+    entitlements = fields.List(fields.Nested(EntitlementSchema), required=True)
+    server_time = fields.DateTime(required=True)
+
+
+class ProblemSchema(Schema):
+    """Why a request is refused (RFC 9457); a code may bring members of its own."""
+
+    type = fields.Url(required=True)
+    title = fields.String(required=True)
+    status = fields.Integer(required=True)
+    code = fields.String(required=True, validate=validate.OneOf(list(CODES)))
+    detail = fields.String(required=True)
+    instance = fields.String(required=True)
