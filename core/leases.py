@@ -106,7 +106,8 @@ class Device(Base):
 class Lease(Base):
     """A running application's hold on a seat, or on the seat that another copy on the same device took.
 
-    `holder` names whose the seat is: `p<permission>`, `a<account>:d<device>` or `s<station>:d<device>`.
+    `holder` names whose the seat is: `a<account>` of one that was given to a person, `a<account>:d<device>` or
+    `s<station>:d<device>` of one that a device drew.
     """
 
     __tablename__ = "lease"

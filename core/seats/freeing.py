@@ -10,10 +10,13 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, and_, case, delete, exists, func, or_, select, update
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from core.leases import BY_ADMIN, COOL_DOWN, EXPIRED, LINE_EXPIRED, OFFER, QUEUE_PATIENCE, Lease, Station, Ticket
 from models import License, Member, PermissionKey
+
+DEADLOCK = "40P01"
 
 
 def is_alone(session: Session) -> bool:
@@ -25,6 +28,15 @@ def lock(session: Session, license_id: int) -> None:
     """Let nobody else count this license's seats until the transaction ends; SQLite has one writer anyway."""
     if not is_alone(session):
         session.execute(select(License.id).where(License.id == license_id).with_for_update(key_share=True))
+
+
+def check_met(error: Exception) -> None:
+    """Let pass that two met, which a second try mends; PostgreSQL ends one of two that wait for each other.
+
+    :raise OperationalError: anything else that the database says.
+    """
+    if isinstance(error, OperationalError) and getattr(error.orig, "sqlstate", None) != DEADLOCK:
+        raise error
 
 
 def hold(session: Session, lease_id: int) -> bool:
@@ -75,6 +87,13 @@ def forget_offers(session: Session, license_id: int, now: datetime) -> int:
     if gone:
         _subtract(session, license_id, len(gone), 0)
     return len(gone)
+
+
+def leave_queue(session: Session, ticket_id: int, now: datetime) -> None:
+    """Give up a place in the queue, and the seat that is held for it."""
+    leaving = delete(Ticket).where(Ticket.id == ticket_id).returning(Ticket.license_id)
+    if (offered := session.connection().execute(leaving).scalar()) is not None:
+        release_offer(session, offered, now)
 
 
 def release_offer(session: Session, license_id: int, now: datetime) -> None:

@@ -12,6 +12,8 @@ from core.dates import LicenseType
 from core.rights import Condition, condition
 from core.seats.asking import Asking, Caller, Facts
 
+TRIES = 5  # of a question that met another one
+
 
 class Raced(Exception):
     """Somebody changed the same seats meanwhile, or could; asking again finds out how."""
@@ -76,6 +78,11 @@ class Line:
     def condition(self, now: datetime) -> Condition:
         """What the license is at a moment."""
         return condition(self.row, now)
+
+
+def is_past(expires_at: datetime, ending_at: datetime | None, now: datetime) -> bool:
+    """Whether a lease is over, be it ended already or not."""
+    return expires_at <= now or (ending_at is not None and ending_at <= now)
 
 
 def lines_of(rows: Iterable[Facts]) -> list[Line]:

@@ -13,7 +13,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Row, case, func, select, update
+from sqlalchemy import Row, Select, case, func, select, update
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
@@ -33,12 +33,9 @@ from core.rights import Condition
 from core.seats import freeing, refusing
 from core.seats.asking import Asking, Caller, Facts, facts_of, lock_all
 from core.seats.beginning import begun, device
-from core.seats.request import Line, Queued, Raced, Request, Seat, lines_of
+from core.seats.request import TRIES, Line, Queued, Raced, Request, Seat, lines_of
 from core.seats.waiting import leave, queued_or_denied
 from models import License
-
-TRIES = 5  # of a question that met another one
-DEADLOCK = "40P01"
 
 
 def ask(session: Session, caller: Caller, asking: Asking, now: datetime) -> Seat | Queued:
@@ -56,8 +53,7 @@ def ask(session: Session, caller: Caller, asking: Asking, now: datetime) -> Seat
             raise
         except (IntegrityError, OperationalError, Raced) as error:
             session.rollback()  # the same question came twice at once, or another one was in its way
-            if isinstance(error, OperationalError) and getattr(error.orig, "sqlstate", None) != DEADLOCK:
-                raise
+            freeing.check_met(error)
     raise refusing.busy()
 
 
@@ -100,14 +96,10 @@ def _dead(request: Request) -> list[int]:
     if facts.known_id is not None and facts.known_ended_at is None:
         line = request.line(facts.known_license_id)
         is_beyond = line is not None and line.condition(now) is Condition.EXPIRED and not _is_borrowed(request)
-        is_over = is_beyond or _is_past(facts.known_expires_at, facts.known_ending_at, now)
+        is_over = is_beyond or is_past(facts.known_expires_at, facts.known_ending_at, now)
         return [facts.known_license_id] if is_over else []
     held = [each for line in request.lines for each in line.held.values()]
-    return sorted({each.license_id for each in held if _is_past(each.held_expires_at, each.held_ending_at, now)})
-
-
-def _is_past(expires_at: datetime, ending_at: datetime | None, now: datetime) -> bool:
-    return expires_at <= now or (ending_at is not None and ending_at <= now)
+    return sorted({each.license_id for each in held if is_past(each.held_expires_at, each.held_ending_at, now)})
 
 
 def _again(request: Request) -> Seat | Queued:
@@ -256,7 +248,14 @@ def _chosen(request: Request, choice: Choice, device_id: int) -> Seat | Denied:
         request.settle()
         if freeing.sweep(session, license_id, request.now):
             counted = _counted(request, choice)
-    return write((counted.in_use, counted.seats)) if counted is not None else refusing.full(request, line)
+    if counted is not None:
+        return write((counted.in_use, counted.seats))
+    counts = freeing.one(session, _counts(license_id))  # as they are now that others may have been served
+    return refusing.full(request, line, counts.in_use if counts is not None else 0)
+
+
+def _counts(license_id: int) -> Select[int, int]:
+    return select(License.in_use, License.seats).where(License.id == license_id)
 
 
 def _counted(request: Request, choice: Choice) -> Row[Any] | None:
@@ -267,6 +266,5 @@ def _counted(request: Request, choice: Choice) -> Row[Any] | None:
         served = freeing.serve_queue(session, license_id, request.now)
         if request.ticket_id in served:
             request.is_offered = True
-            counts = select(License.in_use, License.seats).where(License.id == license_id)
-            return freeing.one(session, counts)
+            return freeing.one(session, _counts(license_id))
     return freeing.take_open(session, license_id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import func, insert, select, update
 
 from core.denials import Denied
 from core.leases import QUEUE_PATIENCE, Denial, Ticket
@@ -33,11 +33,8 @@ def leave(request: Request) -> None:
     """Give up the asker's place in the queue, and the seat that is held for him; the next one may have it."""
     if request.ticket_id is not None:
         request.settle()
-        leaving = delete(Ticket).where(Ticket.id == request.ticket_id).returning(Ticket.license_id)
-        offered = request.session.connection().execute(leaving).scalar()
+        freeing.leave_queue(request.session, request.ticket_id, request.now)
         request.has_left = True
-        if offered is not None:
-            freeing.release_offer(request.session, offered, request.now)
 
 
 def _note_denial(request: Request, refusals: list[tuple[Line, Denied]], refused: Denied, device_id: int) -> None:
