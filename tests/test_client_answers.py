@@ -230,7 +230,7 @@ class SigningPortal:
             return httpx2.Response(200, json={**asked, "expires_in": 600, "interval": 5})
         if request.url.path == "/oauth/token":
             return self._token(form)
-        return httpx2.Response(200, json={"products": []})
+        return httpx2.Response(200, json={"entitlements": []})
 
     def _token(self, form: httpx2.QueryParams) -> httpx2.Response:
         if form["grant_type"] == "refresh_token":
@@ -254,7 +254,7 @@ def test_a_person_signs_in_with_a_code(tmp_path: Path, clock: StillClock) -> Non
     signing(tmp_path, portal, clock).sign_in(shown.append)
     assert [(each.address, each.code) for each in shown] == [(f"{URL}/activate", "WDJB-MJHT")]
     assert clock.wall() - NOON == 5 + 5 + 10 + 10
-    assert signing(tmp_path, portal, clock, on_sign_in=None).entitlements() == {"products": []}
+    assert signing(tmp_path, portal, clock, on_sign_in=None).entitlements() == []
 
 
 def test_a_declined_sign_in_is_told(tmp_path: Path, clock: StillClock) -> None:

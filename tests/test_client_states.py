@@ -20,7 +20,7 @@ from portal_seat.errors import (
 )
 from portal_seat.keeping import Keeper, State
 
-from tests.client_desk import active
+from tests.client_desk import NOON, active
 
 MIDDLE = 0.5  # the chance that adds nothing
 GRACE = 86_400.0
@@ -125,7 +125,7 @@ def test_an_ended_session_is_asked_for_by_a_person_only() -> None:
 
 def test_who_is_disabled_may_save_first() -> None:
     made = licensed()
-    times = {"ending_at": "2027-01-15T08:15:00Z", "server_time": "2027-01-15T08:00:00Z"}
+    times = {"ending_at": "2027-01-15T08:15:00Z", "answered_at": NOON}
     made.refused(refused(MembershipDisabled, **times), 200.0)
     assert (made.state, made.ending_at) == (State.LICENSED, 1100.0)
     made.refused(refused(MembershipDisabled), 1101.0)

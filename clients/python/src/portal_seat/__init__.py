@@ -1,6 +1,6 @@
 """Take a seat of the customer portal, keep it while the program runs, and never cost a person his work."""
 
-from portal_seat.answers import Directive
+from portal_seat.answers import Directive, Entitlement
 from portal_seat.client import Client, print_code
 from portal_seat.credentials import Code
 from portal_seat.errors import (
@@ -38,7 +38,7 @@ from portal_seat.seat import Seat
 
 __all__ = [
     "BorrowLimit", "BorrowNotAllowed", "BorrowTooLong", "Client", "ClockRollback", "Code", "CoolingDown",
-    "DeviceConflict", "DeviceLimit", "Directive", "HasNamedSeat", "IdempotencyMismatch", "LeaseEnded",
+    "DeviceConflict", "DeviceLimit", "Directive", "Entitlement", "HasNamedSeat", "IdempotencyMismatch", "LeaseEnded",
     "LeaseIdConflict", "Loan", "Maintenance", "MalformedRequest", "MembershipDisabled", "NoPermission",
     "NoSeatAvailable", "NotAMember", "RateLimited", "Refused", "Seat", "SeatError", "SignInFailed", "SignInNeeded",
     "State", "TokenInvalid", "UnknownLease", "UnknownProduct", "Unreachable", "Untrusted", "print_code",

@@ -77,6 +77,28 @@ class Answer:
         )  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class Entitlement:
+    """A product, and what stands between the person and a seat of it."""
+
+    product: str
+    name: str
+    may_run: bool
+    code: str | None = None
+    detail: str | None = None
+    used: int = 0
+    total: int = 0
+
+    @classmethod
+    def of(cls, body: Mapping[str, Any]) -> Entitlement:
+        """An entitlement of an answer."""
+        seat = body.get("seat") or {}
+        return cls(
+            body["product"], body["name"], bool(body["may_run"]), body.get("code"), body.get("detail"),
+            int(seat.get("used", 0)), int(seat.get("total", 0)),
+        )  # fmt: skip
+
+
 def _directives(body: Mapping[str, Any]) -> tuple[Directive, ...]:
     return tuple(Directive.of(each) for each in body.get("directives") or ())
 

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import httpx2
 
-from portal_seat.answers import Answer
+from portal_seat.answers import Answer, Entitlement
 from portal_seat.credentials import Credential
 from portal_seat.errors import UnknownLease
 from portal_seat.wire import Wire, answer
@@ -47,9 +47,9 @@ class Api:
         key = {"Idempotency-Key": uuid.uuid4().hex}
         self._call("POST", f"/api/v1/leases/{lease_id}/return", headers=key, json={"proof": proof})
 
-    def entitlements(self) -> dict[str, Any]:
+    def entitlements(self) -> list[Entitlement]:
         """What may run now, and why not."""
-        return dict(self._call("GET", "/api/v1/entitlements"))
+        return [Entitlement.of(each) for each in self._call("GET", "/api/v1/entitlements")["entitlements"]]
 
     def explain(self, product: str) -> dict[str, Any]:
         """The decision about one product, step by step."""

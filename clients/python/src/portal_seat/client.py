@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import httpx2
 
-from portal_seat.answers import Directive
+from portal_seat.answers import Directive, Entitlement
 from portal_seat.api import Api
 from portal_seat.clock import Clock
 from portal_seat.credentials import Code, Credential, SignIn, StationKey
@@ -86,7 +86,7 @@ class Client:
         if isinstance(self.portal.api.credential, SignIn):
             self.portal.api.credential.sign_out()
 
-    def entitlements(self) -> dict[str, Any]:
+    def entitlements(self) -> list[Entitlement]:
         """What may run now, and why not."""
         return self.portal.signed_in(self.portal.api.entitlements)
 

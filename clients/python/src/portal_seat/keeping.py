@@ -124,9 +124,5 @@ class Keeper:
 
 def window(error: Refused) -> float:
     """Seconds in which a running session may still save, where a refusal leaves some."""
-    facts = error.facts
-    if (left := facts.get("deadline_s")) is not None:
-        return float(left)
-    if facts.get("ending_at") and facts.get("server_time"):
-        return seconds(facts["ending_at"]) - seconds(facts["server_time"])
-    return 0.0
+    ending_at, answered_at = error.facts.get("ending_at"), error.facts.get("answered_at")
+    return seconds(ending_at) - answered_at if ending_at and answered_at else 0.0

@@ -12,9 +12,9 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
 
-from portal_seat.answers import BORROWED, QUEUED, Answer, Directive
+from portal_seat.answers import BORROWED, QUEUED, SAVE_AND_CLOSE, Answer, Directive
 from portal_seat.errors import WAITING, Refused, SeatError, SignInNeeded, TokenInvalid, Unreachable
-from portal_seat.keeping import RUNNING, Keeper, State
+from portal_seat.keeping import RUNNING, Keeper, State, window
 from portal_seat.portal import Portal
 
 log = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ def nothing(_news: Any) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Listeners:
-    """Whom to tell what, from the thread that keeps the seat."""
+    """Whom to tell what, mostly from the thread that keeps the seat."""
 
     state: Callable[[State], None] = nothing
     queue: Callable[[int], None] = nothing
@@ -192,6 +192,8 @@ class Seat:
 
     def _refused(self, refused: Refused) -> None:
         self._step(lambda: self.keeper.refused(refused, self._clock.monotonic()))
+        if (left := window(refused)) > 0:
+            self._direct((Directive(SAVE_AND_CLOSE, refused.detail, left),))
         if not isinstance(refused, WAITING):
             self._portal.forget(self.product)  # a “no” counts at the next start too
 

@@ -53,11 +53,8 @@ class Wire:
         return response
 
     def _learn(self, response: httpx2.Response) -> None:
-        if said := response.headers.get("Date"):
-            try:
-                self._skew = parsedate_to_datetime(said).timestamp() - self.clock.wall()
-            except ValueError:
-                return
+        if (said := said_at(response)) is not None:
+            self._skew = said - self.clock.wall()
 
     def close(self) -> None:
         """Let the connections go."""
@@ -84,7 +81,7 @@ def _refused(response: httpx2.Response, body: Any) -> Refused | None:
     is_problem = response.headers.get("Content-Type", "").partition(";")[0].strip() == PROBLEM
     if not (is_problem and isinstance(body, dict)):
         return None
-    return Refused.of({**body, "status": response.status_code}, retry_after(response))
+    return Refused.of({**body, "status": response.status_code, "answered_at": said_at(response)}, retry_after(response))
 
 
 def _json(response: httpx2.Response) -> Any:
@@ -94,13 +91,21 @@ def _json(response: httpx2.Response) -> Any:
         return None
 
 
+def said_at(response: httpx2.Response) -> float | None:
+    """When the server sent a response, by its own clock."""
+    try:
+        return parsedate_to_datetime(response.headers["Date"]).timestamp()
+    except (ValueError, KeyError):
+        return None
+
+
 def retry_after(response: httpx2.Response) -> float | None:
     """Seconds that the server asks to wait, whether it wrote a number or a date."""
     said = response.headers.get("Retry-After", "").strip()
     if said.isdecimal():
         return float(said)
+    now = said_at(response)
     try:
-        until, now = parsedate_to_datetime(said), parsedate_to_datetime(response.headers["Date"])
-        return max(0.0, (until - now).total_seconds())
-    except (ValueError, KeyError):
+        return None if now is None else max(0.0, parsedate_to_datetime(said).timestamp() - now)
+    except ValueError:
         return None
