@@ -142,17 +142,18 @@ def nothing(request: Request) -> Denied:
     return of_membership(request) or no_permission(request)
 
 
-def full(request: Request, line: Line) -> Denied:
-    """Every seat of a license is in use, or kept for somebody."""
+def full(request: Request, line: Line, used: int | None = None) -> Denied:
+    """Every seat of a license is in use, or kept for somebody; `used` where it is known better than by the question."""
     row, product = line.row, request.facts.product
+    used = row.in_use if used is None else used
     if not row.seats:
         words = _("%(product)s has no seats.", product=product)
-    elif row.in_use < row.seats:
+    elif used < row.seats:
         words = _("The free seats of %(product)s are kept for others.", product=product)
     else:
         words = ngettext("The only seat of %(product)s is in use.", "All %(num)s seats of %(product)s are in use.",
                          row.seats, product=product)  # fmt: skip
-    return Denied("no_seat_available", words, seats=row.seats, used=row.in_use)
+    return Denied("no_seat_available", words, seats=row.seats, used=used)
 
 
 def elsewhere(request: Request, line: Line, held: Any) -> Denied:

@@ -33,7 +33,7 @@ from core.rights import Condition
 from core.seats import freeing, refusing
 from core.seats.asking import Asking, Caller, Facts, facts_of, lock_all
 from core.seats.beginning import begun, device
-from core.seats.request import TRIES, Line, Queued, Raced, Request, Seat, lines_of
+from core.seats.request import TRIES, Line, Queued, Raced, Request, Seat, is_past, lines_of
 from core.seats.waiting import leave, queued_or_denied
 from models import License
 
