@@ -18,6 +18,7 @@ from flask_babel import lazy_gettext as _l
 from flask_security.core import UserMixin
 from sqlalchemy import (
     CheckConstraint,
+    ColumnElement,
     CursorResult,
     ForeignKey,
     Index,
@@ -27,6 +28,7 @@ from sqlalchemy import (
     UniqueConstraint,
     delete,
     false,
+    or_,
     select,
     update,
 )
@@ -39,16 +41,20 @@ from sqlalchemy.orm import (
     joinedload,
     mapped_column,
     object_session,
+    query_expression,
     relationship,
+    with_expression,
 )
 from sqlalchemy.orm.attributes import set_committed_value
 from sqlalchemy.orm.util import identity_key
 
-from core import addresses, keys
+from core import addresses, keys, leases, windows
 from core.activity import Actor, record
 from core.dates import LicenseType, end_of, ends_at, is_zone, starts_at
 from core.db import Base, Instant
 from core.errors import BadInput, Gone, Missing, RuleBroken
+from core.grants import TokenFamily
+from core.leases import AccessRequest, Lease, Ticket
 from core.refusals import (
     DEAD_LINK,
     CannotJoin,
@@ -302,19 +308,22 @@ class Account(Base, UserMixin):
         for name in changed:
             setattr(self, name, checked[name])
         if "zone" in changed:
-            for key in session_of(self).scalars(select(PermissionKey).where(PermissionKey.account_id == self.id)):
-                for each in key.licenses:
-                    each.set_instants(self.zone)
+            mine = select(PermissionKey).where(PermissionKey.account_id == self.id)
+            License.set_all_instants(
+                [row for key in session_of(self).scalars(mine) for row in key.licenses], self.zone, now
+            )
         if changed:
             # Which fields, not what they said: activity cannot be changed, and people may want to be forgotten.
             record(session_of(self), None, by, "account.edit", self, now, after=sorted(changed))
 
     def block(self, by: Actor, now: datetime) -> bool:
-        """Stop every sign-in; membership and permissions stay as they are. False when it was blocked already."""
+        """Stop every sign-in and all that runs; membership and permissions stay. False when it was blocked already."""
         if self.blocked_at is not None:
             return False
         self.blocked_at = now
         self.end_sign_ins(now)
+        his, waits = Lease.account_id == self.id, Ticket.account_id == self.id
+        windows.wind_down(session_of(self), his, leases.BLOCKED, now, waits=waits)
         record(session_of(self), None, by, "account.block", self, now)
         return True
 
@@ -652,30 +661,39 @@ class PermissionKey(Base):
         return self
 
     def revoke(self, by: Actor, now: datetime, why: str = "") -> bool:
-        """Withdraw it; its licenses turn Revoked, permissions are kept. False when it was withdrawn already."""
+        """Withdraw it; its licenses turn Revoked, permissions are kept, what runs on it ends. False when it was.
+
+        Who waits for one of its seats keeps his place, for other licenses of the product.
+        """
         self.lock()
         if self.revoked_at is not None:
             return False
         self.revoked_at, self.revoked_why = now, line(why, field="why", required=False)
+        self._wind_down(now)
         record(session_of(self), self.organization_id, by, "key.revoke", self, now, after={"why": self.revoked_why})
         return True
 
     def reinstate(self, by: Actor, now: datetime) -> bool:
-        """Take a withdrawal back; False when there was none."""
+        """Take a withdrawal back, and from what still runs the end; False when there was none."""
         self.lock()
         if self.revoked_at is None:
             return False
         self.revoked_at, self.revoked_why = None, ""
+        windows.go_on(session_of(self), Lease.license_id.in_(self._license_ids), leases.KEY_REVOKED, now)
         record(session_of(self), self.organization_id, by, "key.reinstate", self, now)
         return True
 
     def release(self, by: Actor, now: datetime) -> bool:
-        """Take it from its owner so that it can be redeemed again; permissions on it end. False when nobody had it."""
+        """Take it from its owner so that it can be redeemed again; permissions on it end. False when nobody had it.
+
+        What runs on it ends too, borrowed seats as well: the next owner's shall be free.
+        """
         self.lock()
-        session, owner = session_of(self), self.organization_id
+        session, owner, ids = session_of(self), self.organization_id, self._license_ids
         if self.redeemed_at is None:
             return False
-        ids = [each.id for each in self.licenses]
+        windows.call_back(session, Lease.license_id.in_(ids))
+        self._wind_down(now)
         session.execute(delete(Permission).where(Permission.license_id.in_(ids)))
         for each in self.licenses:
             each.reserved, each.starts_at, each.ends_at = 0, None, None
@@ -711,9 +729,20 @@ class PermissionKey(Base):
         if after == before:
             return False
         if self.redeemed_at is not None:
-            license.set_instants(self.owner_zone)
+            License.set_all_instants([license], self.owner_zone, now)
+        if after["seats"] < before["seats"]:
+            windows.take_offers_back(session_of(self), [license.id])
         record(session_of(self), self.organization_id, by, "key.extend", self, now, before=before, after=after)
         return True
+
+    @property
+    def _license_ids(self) -> list[int]:
+        return [each.id for each in self.licenses]
+
+    def _wind_down(self, now: datetime) -> None:
+        session, ids = session_of(self), self._license_ids
+        windows.take_offers_back(session, ids)
+        windows.wind_down(session, Lease.license_id.in_(ids), leases.KEY_REVOKED, now)
 
     def item(self, position: int | None) -> License:
         """The item with this number; without a number, the only one.
@@ -808,6 +837,7 @@ class Organization(Base):
         query = query.where(cls.id == organization_id, cls.deleted_at.is_(None))
         query = query.where(Member.id.in_(member_ids), *Member.LIVE).execution_options(populate_existing=True)
         if lock:
+            query = query.options(with_expression(Member.is_busy, is_busy()))
             # Not the account: PostgreSQL locks nothing that an outer join may leave empty.
             query = query.with_for_update(of=[cls, Member], key_share=True)
         found = {member.id: member for member in session.scalars(query)}
@@ -903,8 +933,7 @@ class Organization(Base):
         for name, value in checked.items():
             setattr(self, name, value)
         if before["zone"] != self.zone:
-            for each in self.licenses:
-                each.set_instants(self.zone)
+            License.set_all_instants(self.licenses, self.zone, now)
         changed = [name for name in checked if before[name] != checked[name]]
         if changed:
             record(session_of(self), self.id, by, "organization.edit", self, now, after=sorted(changed))
@@ -1069,6 +1098,9 @@ class Member(Base):
         primaryjoin=lambda: foreign(Member.email_key) == Account.email_key, viewonly=True
     )
 
+    # Whether programs of his are signed in here, or he runs, waits for or asks for anything; None: nobody looked.
+    is_busy: Mapped[bool | None] = query_expression()
+
     LIVE = (ended_at.is_(None),)
 
     __table_args__ = (
@@ -1188,12 +1220,15 @@ class Member(Base):
     def disable(self, by: Actor, me: Member, now: datetime) -> list[int]:
         """Stop his participation; role dropped, permissions suspended. Returns the licenses with a seat free again.
 
+        What he runs ends when there was time to save; he waits and asks for nothing any more.
+
         :raise RuleBroken: on oneself and on the administrator.
         """
         self._must_be_below(me, _l("You cannot disable yourself."), _l("The administrator cannot be disabled."))
         self._must_be_confirmed()
         if self.state == DISABLED:
             return []
+        self._stop_programs(leases.DISABLED, now)
         before, freed = self.role, self._suspend_permissions(now)
         self.role, self.disabled_at = MEMBER, now
         record(
@@ -1239,20 +1274,24 @@ class Member(Base):
     def remove(self, by: Actor, me: Member, now: datetime) -> list[int]:
         """End his participation; permissions deleted. Returns the licenses that have a seat free again.
 
+        What he runs ends as when he is disabled, and his programs are signed out.
+
         :raise RuleBroken: on oneself, on the administrator, and while he is pending.
         """
         self._must_be_below(me, _l("You cannot remove yourself."), _l("The administrator cannot be removed."))
         self._must_be_confirmed()
+        self._stop_programs(leases.REMOVED, now)
         freed = self._delete_permissions()
         self._end("removed", by, "member.remove", now)
         return freed
 
     def leave(self, by: Actor, now: datetime) -> None:
-        """End one's own participation; permissions are deleted.
+        """End one's own participation; permissions are deleted, and what one runs ends as when one is removed.
 
         :raise RuleBroken: for the administrator, who has to hand over first.
         """
         self.check_may_leave()
+        self._stop_programs(leases.LEFT, now)
         self._delete_permissions()
         self._end("left", by, "member.leave", now)
 
@@ -1303,16 +1342,36 @@ class Member(Base):
         self.role, self.ended_at, self.ended_reason, self.nonce = MEMBER, now, reason, None
         record(session_of(self), self.organization_id, by, action, self, now, before={"role": before})
 
+    def _stop_programs(self, reason: str, now: datetime) -> None:
+        """Whoever begins something meanwhile is told at the first renewal, which asks for the right again."""
+        if self.is_busy is False or self.account_id is None:
+            return
+        session, here, who = session_of(self), self.organization_id, self.account_id
+        his, waits = ((of.organization_id == here) & (of.account_id == who) for of in (Lease, Ticket))
+        windows.wind_down(session, his, reason, now, waits=waits)
+        windows.drop_requests(session, here, who, now)
+        if reason in windows.SIGNS_OUT:
+            families = (TokenFamily.organization_id == here, TokenFamily.account_id == who)
+            signing_out = update(TokenFamily).where(*families, TokenFamily.revoked_at.is_(None))
+            rows_changed(session, signing_out.values(revoked_at=now))
+
     def _suspend_permissions(self, now: datetime) -> list[int]:
+        freed = self._free_all()
         mine = (Permission.member_id == self.id, Permission.suspended_at.is_(None))
-        suspending = update(Permission).where(*mine).values(suspended_at=now).returning(Permission.license_id)
-        return License.count_all(session_of(self), sorted(session_of(self).scalars(suspending)), -1)
+        session_of(self).execute(update(Permission).where(*mine).values(suspended_at=now))
+        return freed
 
     def _delete_permissions(self) -> list[int]:
-        deleting = delete(Permission).where(Permission.member_id == self.id)
-        deleted = session_of(self).execute(deleting.returning(Permission.license_id, Permission.suspended_at))
-        freed = sorted(license_id for license_id, suspended_at in deleted if suspended_at is None)
-        return License.count_all(session_of(self), freed, -1)
+        freed = self._free_all()
+        session_of(self).execute(delete(Permission).where(Permission.member_id == self.id))
+        return freed
+
+    def _free_all(self) -> list[int]:
+        """Count his seats as free; before his permissions change, for a program locks the license before them too."""
+        his = select(Permission.license_id).where(Permission.member_id == self.id, Permission.suspended_at.is_(None))
+        counting = update(License).where(License.id.in_(his)).values(reserved=License.reserved - 1)
+        session_of(self).flush()
+        return sorted(session_of(self).scalars(counting.returning(License.id)))
 
     def _must_be_below(self, me: Member, on_self: Any, on_administrator: Any) -> None:
         if self.id == me.id:
@@ -1463,6 +1522,15 @@ class License(Base):
         self.starts_at = starts_at(self.start_on, zone)
         self.ends_at = ends_at(self.end_on, zone) if self.end_on else None
 
+    @staticmethod
+    def set_all_instants(rows: Sequence[License], zone: str, now: datetime) -> None:
+        """Compute anew when some licenses start and end; nothing that runs on one outlives it."""
+        before = {each.id: each.ends_at for each in rows}
+        for each in rows:
+            each.set_instants(zone)
+        if moved := [each.id for each in rows if each.ends_at != before[each.id]]:
+            windows.end_with_license(session_of(rows[0]), moved, now)
+
     def check_end(self, end: date) -> None:
         """Refuse an end that cannot be.
 
@@ -1498,13 +1566,19 @@ class License(Base):
         return kept
 
     def take(self, member: Member, by: Actor, now: datetime, held: Sequence[Permission] | None = None) -> bool:
-        """Take the member's permission back; the seat is free at once. False when he had none."""
+        """Take the member's permission back; the seat is free to be given at once. False when he had none.
+
+        What he runs on it ends when there was time to save.
+        """
         for permission in self._held_by(member) if held is None else held:
             if permission.license_id == self.id:
-                session_of(self).delete(permission)
                 # A suspended one holds no seat: it goes, nothing becomes free, and nobody loses anything.
                 if permission.suspended_at is None:
-                    self.free_one()
+                    self.free_one()  # first, for a program that takes the seat locks the license before it too
+                session_of(self).delete(permission)
+                if permission.suspended_at is None and self.in_use:
+                    his = (Lease.license_id == self.id) & (Lease.holder == f"a{member.account_id}")
+                    windows.wind_down(session_of(self), his, leases.WITHDRAWN, now)
                 # A suspended one holds no seat, but what could have been restored is gone: that is recorded too.
                 record(
                     session_of(self), member.organization_id, by, "permission.take", member, now,
@@ -1551,14 +1625,14 @@ class License(Base):
         if step > 0:
             counting = counting.where(License.reserved < License.seats)
         session_of(self).flush()
-        counting = counting.returning(License.reserved, License.seats).execution_options(synchronize_session=False)
-        counted = session_of(self).execute(counting).first()
+        counting = counting.returning(License.reserved, License.seats, License.in_use)
+        counted = session_of(self).execute(counting.execution_options(synchronize_session=False)).first()
         if counted is None:
             session_of(self).refresh(self, ["reserved", "seats"])
             return False
         # Told to the row by hand: a refresh would be a statement more for every tick.
-        set_committed_value(self, "reserved", counted.reserved)
-        set_committed_value(self, "seats", counted.seats)
+        for name in ("reserved", "seats", "in_use"):
+            set_committed_value(self, name, getattr(counted, name))
         return True
 
     def _last_given_to(self) -> str | None:
@@ -1607,6 +1681,18 @@ class Permission(Base):
 
     license: Mapped[License] = relationship()
     member: Mapped[Member] = relationship()
+
+
+def is_busy() -> ColumnElement[bool]:
+    """Whether a member's programs are signed in, run or wait, or he asks for something; found by index."""
+    here = [
+        select(of.id).where(of.organization_id == Member.organization_id, of.account_id == Member.account_id, still)
+        for of, still in (
+            (Lease, Lease.ended_at.is_(None)), (Ticket, Ticket.id.is_not(None)),
+            (AccessRequest, AccessRequest.closed_at.is_(None)), (TokenFamily, TokenFamily.revoked_at.is_(None)),
+        )
+    ]  # fmt: skip
+    return or_(*(query.correlate(Member).exists() for query in here))
 
 
 def checked_seats(seats: int) -> int:
