@@ -9,6 +9,7 @@ from flask import Flask
 import blueprints
 from core import accounts, db, guard, people, security
 from core.api import problems
+from core.oauth import server
 from core.pages import answers, frame, languages
 from core.pages import words as pages
 from core.pages.htmx import htmx
@@ -32,6 +33,7 @@ def create_app(settings: Settings) -> Flask:
     people.init_app(app)
     guard.init_app(app)
     frame.init_app(app, settings)
+    server.init_app(app)
     for each in blueprints.ALL:
         app.register_blueprint(each)
     problems.init_app(app)

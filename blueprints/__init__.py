@@ -10,6 +10,7 @@ from blueprints import (
     invitations,
     keys,
     my_products,
+    oauth,
     organization,
     organization_profile,
     organizations,
@@ -39,4 +40,5 @@ ALL = (
     organizations.bp,
     catalog.bp,
     outgoing.bp,
+    oauth.bp,
 )

@@ -53,6 +53,10 @@ OPEN_VIEWS = frozenset(
         "account_links.email_submit",
         "account_links.setup",
         "account_links.setup_submit",
+        "oauth.device",
+        "oauth.token",
+        "oauth.metadata",
+        "oauth.jwks",
     }
 )
 

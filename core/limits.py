@@ -50,6 +50,9 @@ RULES = {
     "key": Rule(60, HOUR, _l("Too many permission keys were entered. Try again later.")),
     "key-address": Rule(300, HOUR, _l("Too many permission keys were entered from here. Try again later.")),
     "invitation": Rule(500, DAY, _l("An organization invites at most 500 people a day. Invite the others tomorrow.")),
+    # Codes of programs: a fleet behind one address may start in one morning; a person types one.
+    "device-code": Rule(1000, HOUR, WAIT),
+    "user-code": Rule(10, MINUTES_15, _l("Too many wrong codes. Wait a quarter of an hour.")),
     # Counts by recipient, whoever writes: nobody's mailbox is filled from here.
     "letter": Rule(5, DAY, _l("This address got enough mail for today. Try again tomorrow.")),
 }

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from flask import Request, current_app
+from flask import Request, Response, after_this_request, current_app
 from flask_babel import gettext as _
 from sqlalchemy import bindparam, select, update
 
@@ -18,7 +18,10 @@ from core import dates
 from core.db import Mode, db, transaction_mode, writing_apart
 from core.denials import Denied
 from core.leases import Station
+from core.oauth import dpop, families
+from core.oauth.dpop import ProofRefused
 from core.seats.asking import Caller
+from core.signing import VERIFIED, TokenRefused
 
 STATION_PREFIX = "st_"  # by which scanners of source code know a key that somebody left there
 LONGEST = 4096  # characters of a header that can be a token
@@ -58,9 +61,59 @@ def refused() -> Denied:
 def _caller(request: Request, now: datetime, *, is_checked: bool) -> Caller:
     scheme, _space, token = request.headers.get("Authorization", "").partition(" ")
     token = token.strip()
-    if scheme.lower() == "bearer" and token.startswith(STATION_PREFIX) and len(token) <= LONGEST:
+    if len(token) > LONGEST or scheme.lower() not in {"bearer", "dpop"}:
+        raise refused()
+    if scheme.lower() == "bearer" and token.startswith(STATION_PREFIX):
         return _station(Station.hashed(token), now, is_checked=is_checked)
-    raise refused()
+    return _person(request, scheme.lower(), token, now, is_checked=is_checked)
+
+
+# ── people's programs ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _person(request: Request, scheme: str, token: str, now: datetime, *, is_checked: bool) -> Caller:
+    try:
+        access = families.read(db.session, token, now)
+    except TokenRefused:
+        raise _challenged("invalid_token") from None
+    # A token that is bound to a key is no bearer token: who copied it has nothing.
+    if (access.thumbprint is not None) != (scheme == "dpop"):
+        raise _challenged("invalid_token")
+    if access.thumbprint is not None:
+        _check_proof(request, token, access.thumbprint, now)
+    if is_checked and not families.stands(db.session, access.family_id):
+        raise _challenged("invalid_token")
+    return Caller(access.organization_id, family_id=access.family_id, account_id=access.account_id)
+
+
+def _check_proof(request: Request, token: str, thumbprint: str, now: datetime) -> None:
+    try:
+        proof = dpop.check(request.headers.get(dpop.HEADER, ""), request.method, request.path, now, token)
+    except ProofRefused as error:
+        raise _challenged(error.error) from None
+    if proof.thumbprint != thumbprint:
+        raise _challenged("invalid_token")
+    if proof.had_nonce:
+        _send(**{dpop.NONCE_HEADER: dpop.nonce(now)})  # the next one, before this one is too old
+
+
+def _challenged(error: str) -> Denied:
+    """Refused, with what RFC 9449 wants the answer to say."""
+    headers = {"WWW-Authenticate": f'DPoP error="{error}", algs="{" ".join(sorted(VERIFIED))}"'}
+    if error == dpop.USE_NONCE:
+        headers[dpop.NONCE_HEADER] = dpop.nonce(dates.now())
+    _send(**headers)
+    return refused()
+
+
+def _send(**headers: str) -> None:
+    """Put headers on the answer, whoever makes it."""
+
+    def put(response: Response) -> Response:
+        response.headers.update(headers)
+        return response
+
+    after_this_request(put)
 
 
 # ── stations ─────────────────────────────────────────────────────────────────────────────────────────────────────────
