@@ -1,0 +1,270 @@
+"""The Python client against the real portal behind a real port: a seat from asking for it to giving it back."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from portal_seat import Client, Directive, LeaseEnded, NoSeatAvailable, Refused, State, TokenInvalid
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from core.activity import COMMAND
+from core.dates import now
+from core.leases import Lease
+from core.oauth import stations
+from core.seats import ending
+from core.settings import ROOT
+from models import License, Organization, Product
+from tests.cast import Cast
+from tests.client_desk import until
+
+pytestmark = pytest.mark.on_sqlite
+PRODUCT = "render"
+Keys = Callable[[str], str]
+
+
+@pytest.fixture
+def station_key(on_app: Session, cast: Cast) -> Keys:
+    """`station_key("Lab 1")`: the key of a new station of Kestrel Works."""
+
+    def made(name: str, product: str = PRODUCT) -> str:
+        organization = Organization.locked(on_app, cast.organization_id)
+        chosen = on_app.get_one(Product, cast.product[product])
+        _station, key = stations.add(organization, chosen, name, COMMAND, now())
+        on_app.commit()
+        return key
+
+    return made
+
+
+@pytest.fixture
+def client(server: str, tmp_path: Path, station_key: Keys) -> Iterator[Client]:
+    """A client on a computer of its own."""
+    with Client(server, station_key=station_key("Lab 1"), folder=tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def other(server: str, tmp_path: Path, station_key: Keys) -> Iterator[Callable[..., Client]]:
+    """`other()`: a client on another computer; with a key of its own or the one that is given."""
+    with contextlib.ExitStack() as stack:
+        yield lambda key="": stack.enter_context(
+            Client(server, station_key=key or station_key("Lab 2"), folder=tmp_path / "other")
+        )
+
+
+def live(session: Session) -> int:
+    session.rollback()
+    return session.scalar(select(func.count()).select_from(Lease).where(*Lease.LIVE)) or 0
+
+
+def the_lease(session: Session) -> Lease:
+    session.rollback()
+    return session.scalars(select(Lease).where(*Lease.LIVE).execution_options(populate_existing=True)).one()
+
+
+def test_a_seat_is_taken_kept_and_given_back(client: Client, on_app: Session) -> None:
+    with client.seat(PRODUCT, version="2026.1") as seat:
+        assert seat.may_work
+        assert seat.answer is not None
+        lease = the_lease(on_app)
+        assert (lease.uuid, lease.app_version, lease.seq) == (seat.lease_id, "2026.1", 1)
+        seat.idle_seconds = 30
+        seat.ask_now()
+        assert (seat.state, the_lease(on_app).seq, the_lease(on_app).idle_s) == (State.LICENSED, 2, 30)
+    assert live(on_app) == 0
+
+
+def test_what_the_portal_signs_counts_here(client: Client) -> None:
+    with client.seat(PRODUCT) as seat:
+        assert seat.answer is not None
+        claims = client.portal._checked(seat.answer.token)
+        assert (claims.lease_id, claims.product, claims.mode) == (seat.lease_id, PRODUCT, "online")
+        assert claims.expires_at - claims.issued_at == 600
+        assert claims.grace == 86_400
+
+
+def test_a_full_pool_is_a_sentence(client: Client, on_app: Session) -> None:
+    fill(on_app)
+    with pytest.raises(NoSeatAvailable) as raised, client.seat(PRODUCT):
+        pytest.fail("It started.")
+    assert "Render Studio" in raised.value.detail
+    assert raised.value.facts["seats"] == raised.value.facts["used"]
+
+
+def fill(session: Session) -> None:
+    """Leave no seat of the product."""
+    for license in session.scalars(select(License).join(Product).where(Product.code == PRODUCT)):
+        license.seats = 0
+    session.commit()
+
+
+def one_seat(session: Session, cast: Cast) -> None:
+    """Leave one seat that anybody may take."""
+    fill(session)
+    cloud = session.get_one(License, cast.license["cloud"])
+    cloud.seats = cloud.reserved + 1
+    session.commit()
+
+
+def test_a_station_runs_its_own_product_only(client: Client) -> None:
+    with pytest.raises(Refused), client.seat("draft"):
+        pytest.fail("It started.")
+
+
+def test_a_key_that_nobody_made_is_told(other: Callable[..., Client]) -> None:
+    with pytest.raises(TokenInvalid), other("st_nobody").seat(PRODUCT):
+        pytest.fail("It started.")
+
+
+def test_who_waits_gets_the_seat_that_is_given_back(
+    client: Client, other: Callable[..., Client], on_app: Session, cast: Cast
+) -> None:
+    one_seat(on_app, cast)
+    places: list[int] = []
+    waiting = other().seat(PRODUCT, queue=True, on_queue=places.append, renew_every=0.1)
+    thread = threading.Thread(target=waiting.take)
+    with client.seat(PRODUCT):
+        thread.start()
+        until(lambda: places == [1])
+    thread.join()
+    assert waiting.state is State.LICENSED
+    waiting.give_back()
+    assert live(on_app) == 0
+
+
+def test_an_ended_session_saves_first_and_then_is_over(client: Client, on_app: Session, cast: Cast) -> None:
+    told: list[Directive] = []
+    with client.seat(PRODUCT, on_directive=told.append) as seat:
+        end(on_app, cast, "Needed for the tender", 900)
+        seat.ask_now()
+        assert seat.may_work
+        assert [(each.kind, each.message) for each in told] == [("save_and_close", "Needed for the tender")]
+        assert 890 < (seat.seconds_to_close or 0) <= 900
+        pass_window(on_app)
+        seat.ask_now()
+        assert seat.state is State.READ_ONLY
+        assert isinstance(seat.problem, LeaseEnded)
+        assert seat.problem.reason == "by_admin"
+
+
+def end(session: Session, cast: Cast, message: str, window_s: int) -> None:
+    lease = the_lease(session)
+    Organization.locked(session, cast.organization_id)
+    ending.end_session(session, cast.organization_id, lease.id, cast.alice.actor, message, window_s, now())
+    session.commit()
+
+
+def pass_window(session: Session) -> None:
+    """Let the time to save be over."""
+    lease = the_lease(session)
+    lease.ending_at = now() - timedelta(seconds=1)
+    session.commit()
+
+
+def test_a_lost_seat_comes_back_when_one_is_free(
+    client: Client, other: Callable[..., Client], on_app: Session, cast: Cast
+) -> None:
+    one_seat(on_app, cast)
+    with client.seat(PRODUCT) as seat:
+        lease = the_lease(on_app)
+        lease.expires_at = now() - timedelta(seconds=1)
+        on_app.commit()
+        with other().seat(PRODUCT):
+            seat.ask_now()
+            assert not seat.may_work
+        seat.ask_now()
+        assert seat.may_work
+
+
+def test_entitlements_say_what_may_run(client: Client) -> None:
+    assert PRODUCT in {each.product for each in client.entitlements() if each.may_run}
+
+
+# ── the command ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+SAVES = (
+    "import signal,sys,time\n"
+    "def save(*_): print('saved', flush=True); sys.exit(3)\n"
+    "signal.signal(signal.SIGTERM, save)\n"
+    "print('ready', flush=True)\n"
+    "time.sleep(60)\n"
+)
+
+
+@pytest.fixture
+def portal_seat(server: str, tmp_path: Path, station_key: Keys) -> Callable[..., list[str]]:
+    """`portal_seat("run", …)`: the command line of the client, as a station with a key of its own."""
+    os.environ.pop("SEAT_STATION_KEY", None)
+    return lambda *arguments: [
+        sys.executable, "-m", "portal_seat", "--url", server, "--data", str(tmp_path / "command"), *arguments,
+    ]  # fmt: skip
+
+
+@pytest.fixture
+def environ(station_key: Keys) -> dict[str, str]:
+    path = str(ROOT / "clients" / "python" / "src")
+    return {**os.environ, "PYTHONPATH": path, "SEAT_STATION_KEY": station_key("Build machine")}
+
+
+def start(command: list[str], environ: dict[str, str]) -> subprocess.Popen[str]:
+    return subprocess.Popen(command, env=environ, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def test_a_command_runs_on_a_seat_and_its_code_is_passed_on(
+    portal_seat: Callable[..., list[str]], environ: dict[str, str], on_app: Session
+) -> None:
+    command = portal_seat("run", "--product", PRODUCT, "--", sys.executable, "-c", "import sys; sys.exit(7)")
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=30)
+    assert (done.returncode, done.stdout, done.stderr) == (7, "", "")
+    assert live(on_app) == 0
+    assert on_app.scalar(select(func.count()).select_from(Lease)) == 1
+
+
+def test_a_command_without_a_seat_does_not_run(
+    portal_seat: Callable[..., list[str]], environ: dict[str, str], on_app: Session
+) -> None:
+    fill(on_app)
+    command = portal_seat("run", "--product", PRODUCT, "--", sys.executable, "-c", "print('ran')")
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=30)
+    assert (done.returncode, done.stdout) == (75, "")
+    assert "Render Studio" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_killed_command_gives_its_seat_back(
+    portal_seat: Callable[..., list[str]], environ: dict[str, str], on_app: Session
+) -> None:
+    kills = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+    command = portal_seat("run", "--product", PRODUCT, "--", sys.executable, "-c", kills)
+    assert subprocess.run(command, env=environ, timeout=30).returncode == 128 + signal.SIGKILL
+    assert live(on_app) == 0
+
+
+def test_a_command_whose_session_is_ended_saves_and_stops(
+    portal_seat: Callable[..., list[str]], environ: dict[str, str], on_app: Session, cast: Cast
+) -> None:
+    running = ["run", "--product", PRODUCT, "--renew-every", "0.2", "--", sys.executable, "-c", SAVES]
+    with start(portal_seat(*running), environ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        end(on_app, cast, "Needed for the tender.", 2)
+        out, err = process.communicate(timeout=30)
+    assert (process.returncode, out) == (3, "saved\n")
+    assert err.startswith("Needed for the tender. Save now: python")
+    assert live(on_app) == 0
+
+
+def test_status_says_what_may_run(portal_seat: Callable[..., list[str]], environ: dict[str, str]) -> None:
+    done = subprocess.run(portal_seat("status"), env=environ, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 0, done.stderr
+    assert f"{PRODUCT}: 0 of " in done.stdout
