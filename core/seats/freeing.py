@@ -58,7 +58,7 @@ def end(
     ended = _run(session, ending.returning(Lease.id, Lease.holder, Lease.takes_seat, Lease.is_reserved))
     freed = [row for row in ended if row.takes_seat]
     if freed:
-        kept = _passed_on(session, license_id, [row.holder for row in freed]) if copies else set()
+        kept = _passed_on(session, license_id, freed) if copies else set()
         _count_down(session, license_id, [row for row in freed if row.holder not in kept])
     return ended
 
@@ -166,14 +166,15 @@ def take_reserved(session: Session, license_id: int) -> Row[Any] | None:
     return one(session, taking.returning(License.in_use, License.seats))
 
 
-def _passed_on(session: Session, license_id: int, holders: Sequence[str]) -> set[str]:
-    """Let another running copy of the same holder take the seat over; the holders who had one."""
+def _passed_on(session: Session, license_id: int, freed: Sequence[Row[Any]]) -> set[str]:
+    """Let another running copy of the same holder take the seat over, as it is; the holders who had one."""
     heir = (
         select(func.min(Lease.id))
-        .where(Lease.license_id == license_id, *Lease.LIVE, Lease.holder.in_(holders))
+        .where(Lease.license_id == license_id, *Lease.LIVE, Lease.holder.in_([row.holder for row in freed]))
         .group_by(Lease.holder)
     )
-    passing = update(Lease).where(Lease.id.in_(heir)).values(takes_seat=True)
+    is_reserved = Lease.holder.in_([row.holder for row in freed if row.is_reserved])
+    passing = update(Lease).where(Lease.id.in_(heir)).values(takes_seat=True, is_reserved=is_reserved)
     return {row.holder for row in _run(session, passing.returning(Lease.holder))}
 
 
