@@ -23,6 +23,7 @@ from tests.cast import Cast
 from tests.clients import Client, sign_in
 from tests.databases import POSTGRESQL, SQLITE, Database, Files, Server, Source, environ
 from tests.figures import drilling, figure, pytest_addoption, pytest_terminal_summary  # noqa: F401  # hooks, fixtures
+from tests.forked import Commands
 from tests.invitation_page import copied, mailed, to_new  # noqa: F401  # fixtures
 from tests.kestrel import Kestrel
 from tests.letter_desk import desk, writing_app  # noqa: F401  # fixtures
@@ -70,6 +71,14 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str]
     yield source
     for each in started.values():
         each.stop()
+
+
+@pytest.fixture(scope="session")
+def commands() -> Iterator[Commands]:
+    """The portal's commands, each a process of its own."""
+    commands = Commands()
+    yield commands
+    commands.stop()
 
 
 @pytest.fixture

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,30 +16,25 @@ from core import keys
 from core.activity import Activity
 from core.db import engine_for
 from core.mailing.outbox import Outbox
-from core.settings import ROOT
 from models import Account, Organization, PermissionKey
 from tests.cast import SEAL_KEY, SECRET_KEY, Cast
 from tests.databases import Database
+from tests.forked import Commands, Done, environment
 
-Portal = Callable[..., "subprocess.CompletedProcess[str]"]
+Portal = Callable[..., Done]
 
 
 @pytest.fixture
-def portal(request: pytest.FixtureRequest, tmp_path: Path) -> Portal:
+def portal(request: pytest.FixtureRequest, commands: Commands, tmp_path: Path) -> Portal:
     """Runs a command on the test's database, or on an empty folder where the test asks for no database."""
-    known = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-    environ = {**known, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1", "SECRET_KEY": SECRET_KEY, "SEAL_KEY": SEAL_KEY}
+    environ = environment(SECRET_KEY=SECRET_KEY, SEAL_KEY=SEAL_KEY)
     if "database" in request.fixturenames:
         environ["DATABASE_URL"] = request.getfixturevalue("database").url
 
-    def run(*arguments: str, typed: bytes = b"") -> subprocess.CompletedProcess[str]:
+    def run(*arguments: str, typed: bytes = b"") -> Done:
         if "rows" in request.fixturenames:
             request.getfixturevalue("rows").rollback()  # a look at the rows keeps writers out
-        done = subprocess.run(
-            [sys.executable, "-P", "-m", "core.cli", *arguments],
-            env=environ, cwd=tmp_path, input=typed, capture_output=True, timeout=60,
-        )  # fmt: skip
-        return subprocess.CompletedProcess(arguments, done.returncode, done.stdout.decode(), done.stderr.decode())
+        return commands.run(arguments, environ, tmp_path, typed)
 
     return run
 
@@ -56,13 +48,13 @@ def rows(database: Database) -> Iterator[Session]:
     engine.dispose()
 
 
-def good(done: subprocess.CompletedProcess[str]) -> str:
+def good(done: Done) -> str:
     """What a command that did its work printed."""
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
 
 
-def refused(done: subprocess.CompletedProcess[str]) -> str:
+def refused(done: Done) -> str:
     """The one sentence of a command that did not."""
     assert done.returncode != 0
     assert done.stdout == ""
