@@ -12,19 +12,22 @@ from enum import StrEnum
 from typing import Any
 
 from flask_babel import gettext as _
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from core.dates import LicenseType
 from core.denials import Denied
 from core.errors import Missing
-from core.leases import COOL_DOWN
+from core.leases import COOL_DOWN, Device, Lease
 from core.pages.words import day, ngettext, number
-from core.seats import refusing
+from core.seats import freeing, refusing
 from core.seats.asking import Asking, Caller, facts_about
-from core.seats.request import Line, Request, lines_of
+from core.seats.request import Line, Request, is_past, lines_of
 from core.seats.room import Room, rooms
+from core.seats.taking import Choice, choices_of
 
 #: The steps of a license, in their order; those of the person and the product come before.
+NO_DEVICE = 0
 OF_LICENSE = ("kind", *refusing.CHECKS, "device", "seats")
 
 
@@ -106,37 +109,28 @@ def explain(
         raise Missing(_("There is no such account."))
     lines = [line for line in lines_of(rows) if with_personal or not line.is_personal]
     caller, asking = Caller(organization_id, account_id=account_id), Asking("", product_code, "")
-    request = Request(session, caller, asking, now, rows[0], lines)
-    steps, refused = _of_person(request)
-    if refused is not None:
-        return Chain(request, [*steps, *_unreached(lines)], refused)
-    return _along(request, steps)
+    return chain_of(Request(session, caller, asking, now, rows[0], lines))
 
 
-def _along(request: Request, steps: list[Step]) -> Chain:
-    """Go from license to license until one has a seat."""
-    free, refusals, promise = rooms(request), [], None
-    for line in request.lines:
-        if promise is not None:
-            steps += _unreached([line])
-            continue
-        made, found = _of_license(request, line, free[line.row.license_id])
-        steps += made
-        if isinstance(found, Denied):
-            refusals.append(found)
-        else:
-            promise = found
-    return Chain(request, steps, promise or refusing.worst(refusals or [refusing.nothing(request)]))
-
-
-def _unreached(lines: list[Line]) -> list[Step]:
-    return [Step(key, Answer.NOT_REACHED, license_id=line.row.license_id) for line in lines for key in OF_LICENSE]
+def chain_of(request: Request) -> Chain:
+    """The chain of a question that is not asked: of a launch, and of a device, that nobody knows yet."""
+    steps, ended = _general(request)
+    findings = [Finding(line) for line in request.lines]
+    promise = None
+    if ended is None:
+        for finding in findings:
+            _check(request, finding)
+        promise = _seat(request, [each for each in findings if not each.is_closed])
+    for finding in findings:
+        steps += finding.finished()
+    refusals = [each.refused for each in findings if each.refused is not None]
+    return Chain(request, steps, promise or ended or refusing.worst(refusals or [refusing.nothing(request)]))
 
 
 # ── the person and the product ───────────────────────────────────────────────────────────────────────────────────────
 
 
-def _of_person(request: Request) -> tuple[list[Step], Denied | None]:
+def _general(request: Request) -> tuple[list[Step], Denied | None]:
     """The steps before any license, and what ends the chain there; who is no member may have licenses of his own."""
     steps: list[Step] = []
     ended: Denied | None = None
@@ -168,53 +162,84 @@ def _step(key: str, refused: Denied | None, words: str, license_id: int | None =
     return Step(key, Answer.NO, str(refused), {"code": refused.code, **refused.facts}, license_id)
 
 
-# ── one license ──────────────────────────────────────────────────────────────────────────────────────────────────────
-
-Found = tuple[str, Denied | None, str, dict[str, Any]]
+# ── licenses ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _of_license(request: Request, line: Line, room: Room) -> tuple[list[Step], Promise | Denied | None]:
-    """The steps of a license, and its seat or what it has against the asker; nothing where it is passed over."""
+@dataclass(slots=True)
+class Finding:
+    """What is found out about a license, step by step; `refused` is what it has against the asker."""
+
+    line: Line
+    steps: list[Step] = field(default_factory=list)
+    refused: Denied | None = None
+    is_closed: bool = False
+
+    def add(self, key: str, words: str, refused: Denied | None = None, **facts: Any) -> None:
+        """Note a step, which closes the license when it refuses."""
+        self.steps.append(_step(key, refused, words, self.line.row.license_id, **facts))
+        self.refused, self.is_closed = refused, refused is not None
+
+    def finished(self) -> list[Step]:
+        """All steps of a license; what was not asked is not reached."""
+        rest = OF_LICENSE[len(self.steps) :]
+        return [*self.steps, *(Step(key, Answer.NOT_REACHED, license_id=self.line.row.license_id) for key in rest)]
+
+
+def _check(request: Request, finding: Finding) -> None:
+    """Ask a license what it has against the asker, whatever is free on it."""
+    line = finding.line
     if line.is_floating and request.has_own:
         words = _("There is a named seat, and it is taken first.")
-        return _steps(line, [("kind", Denied("flex_not_allowed_has_named", words), "", {})]), None
+        finding.add("kind", "", Denied("flex_not_allowed_has_named", words))
+        finding.refused = None  # it is passed over, and nothing that a program is told
+        return
     if not line.is_personal and (refused := refusing.of_membership(request)) is not None:
-        return _steps(line, []), refused
-    found: list[Found] = [("kind", None, _kind(line), {"kind": line.kind})]
-    found += [(key, check(request, line), _fine(key, line), {}) for key, check in refusing.CHECKS.items()]
-    refused = next((each[1] for each in found if each[1] is not None), None)
-    if refused is not None:
-        return _steps(line, found), refused
-    more, seat = _seat(request, line, room)
-    return _steps(line, [*found, *more]), seat
+        finding.refused, finding.is_closed = refused, True
+        return
+    finding.add("kind", _kind(line), kind=line.kind)
+    for key, check in refusing.CHECKS.items():
+        finding.add(key, _fine(key, line), check(request, line))
+        if finding.is_closed:
+            return
 
 
-def _steps(line: Line, found: list[Found]) -> list[Step]:
-    """What was found, up to the first refusal; the rest of the license's steps are not reached."""
-    steps: list[Step] = []
-    for key, refused, words, facts in found:
-        steps.append(_step(key, refused, words, line.row.license_id, **facts))
-        if refused is not None:
-            break
-    return steps + [Step(key, Answer.NOT_REACHED, license_id=line.row.license_id) for key in OF_LICENSE[len(steps) :]]
+def _seat(request: Request, findings: list[Finding]) -> Promise | None:
+    """The first seat that there is on licenses that have nothing against the asker."""
+    by_id = {each.line.row.license_id: each for each in findings}
+    free = rooms(request)
+    for choice in choices_of(request, [each.line for each in findings], NO_DEVICE):
+        id_ = choice.line.row.license_id
+        if _is_free(request, choice, by_id[id_], free[id_]):
+            return Promise(id_, choice.kind, _promised(choice.line, choice.kind))
+    return None
 
 
-def _seat(request: Request, line: Line, room: Room) -> tuple[list[Found], Promise | Denied]:
-    """Whether one is free: the one that was given or kept first, then, of floating ones, an open one."""
-    held = line.held.get(f"p{line.row.permission_id}")
-    is_away = held is not None and held.held_expires_at > request.now
-    away = refusing.elsewhere(request, line, held) if is_away else None
-    kind, free = None, 0
-    if line.kind != "floating" and away is None and room.kept > 0:
-        kind, free = line.kind, room.kept
-    elif line.is_floating and room.draw():
-        kind, free = "floating", room.open
-    refused = None if kind is not None else away or refusing.full(request, line)
-    found: list[Found] = [
-        ("device", refused if away is not None else None, _device(line, held if is_away else None), {}),
-        ("seats", refused, _free(line, free), {"free": free, "seats": line.row.seats}),
-    ]
-    return found, refused or Promise(line.row.license_id, kind or "", _promised(line, kind))
+def _is_free(request: Request, choice: Choice, finding: Finding, room: Room) -> bool:
+    """Whether a seat is free in one of the ways to it."""
+    line, away = choice.line, _elsewhere(request, choice.line)
+    if choice.is_reserved and line.is_floating and (away is not None or room.kept <= 0):
+        return False  # then an open seat is tried, and tells
+    if choice.is_reserved and away is not None:
+        finding.add("device", "", refusing.elsewhere(request, line, away))
+        return False
+    is_free, number_of = (room.kept > 0, room.kept) if choice.is_reserved else (room.draw(), room.open)
+    finding.add("device", _device(line, away))
+    refused = None if is_free else refusing.full(request, line, room.in_use)
+    finding.add("seats", _free(line, number_of), refused, free=number_of, seats=line.row.seats)
+    return is_free
+
+
+def _elsewhere(request: Request, line: Line) -> Any:
+    """The lease that has the person's own seat, on a device that is another one than one that nobody knows."""
+    held = line.held.get(request.own_holder)
+    if held is None or not is_past(held.held_expires_at, held.held_ending_at, request.now):
+        return held
+    copies = select(Lease.taken_at.label("held_taken_at"), Device.name.label("held_device_name"))
+    copies = copies.join(Device, Device.id == Lease.device_id).where(
+        Lease.license_id == line.row.license_id, Lease.holder == request.own_holder, *Lease.LIVE,
+        ~freeing.is_over(request.now),
+    )  # fmt: skip
+    return request.session.connection().execute(copies.order_by(Lease.id).limit(1)).first()
 
 
 # ── in words ─────────────────────────────────────────────────────────────────────────────────────────────────────────

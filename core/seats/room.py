@@ -25,6 +25,7 @@ class Queue:
 class Room:
     """The seats of one license."""
 
+    in_use: int
     kept: int  # free for whom a seat was given or reserved
     open: int  # free for whoever comes
     queue: Queue
@@ -33,7 +34,7 @@ class Room:
         """Whether an open seat is left once those who wait have theirs."""
         served = max(0, min(self.open, self.queue.waiting))
         self.queue.waiting -= served
-        self.open -= served
+        self.in_use, self.kept, self.open = self.in_use + served, self.kept - served, self.open - served
         return self.open > 0
 
 
@@ -58,7 +59,7 @@ def _room(row: Row[Any], queue: Queue) -> Room:
     in_use = row.in_use - row.over - row.late
     drawn = in_use - (row.reserved_in_use - row.over_reserved)
     kept = row.seats - in_use
-    return Room(kept, min(kept, row.seats - row.reserved - drawn), queue)
+    return Room(in_use, kept, min(kept, row.seats - row.reserved - drawn), queue)
 
 
 def _over(request: Request) -> Select[Any]:

@@ -192,6 +192,11 @@ class Choice:
     holder: str
     is_reserved: bool
 
+    @property
+    def kind(self) -> str:
+        """The word of the protocol for the seat."""
+        return "floating" if self.line.is_floating and not self.is_reserved else self.line.kind
+
 
 def _taken(request: Request) -> Seat | Queued:
     """The first seat that there is for the asker, in their order; else a place in the queue, else a denial."""
@@ -204,7 +209,7 @@ def _taken(request: Request) -> Seat | Queued:
     lines = [line for line in lines if line not in refusing_lines]
     if request.offered_id not in (None, *(line.row.license_id for line in lines)):
         leave(request)  # he may not have it any more
-    choices = list(_choices(request, lines, device_id))
+    choices = list(choices_of(request, lines, device_id))
     for choice in sorted(choices, key=lambda choice: not _is_shared(request, choice, device_id)):
         found = _chosen(request, choice, device_id)
         if isinstance(found, Seat):
@@ -214,7 +219,7 @@ def _taken(request: Request) -> Seat | Queued:
     return queued_or_denied(request, refusals, device_id)
 
 
-def _choices(request: Request, lines: list[Line], device_id: int) -> Iterator[Choice]:
+def choices_of(request: Request, lines: list[Line], device_id: int) -> Iterator[Choice]:
     """The seats that were given to the person, then those that are open to all, the one held for him first."""
     for line in lines:
         if line.is_personal or line.row.permission_id is not None:
