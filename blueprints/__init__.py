@@ -3,6 +3,7 @@
 from blueprints import (
     account_links,
     accounts,
+    activate,
     api,
     catalog,
     health,
@@ -40,5 +41,6 @@ ALL = (
     organizations.bp,
     catalog.bp,
     outgoing.bp,
+    activate.bp,
     oauth.bp,
 )

@@ -35,6 +35,7 @@ from core.leases import (
     LINE_EXPIRED,
     REMOVED,
     SAVE_WINDOW,
+    STATION_REVOKED,
     WITHDRAWN,
     AccessRequest,
     Lease,
@@ -45,7 +46,7 @@ Which = ColumnElement[bool]
 #: With these a reservation ends too: from then on the seat counts among the open ones.
 GIVES_UP = (DISABLED, REMOVED, LEFT, WITHDRAWN)
 #: With these the program is signed out and cannot renew: the seat is held for it while it saves.
-SIGNS_OUT = (REMOVED, LEFT, BLOCKED)
+SIGNS_OUT = (REMOVED, LEFT, BLOCKED, STATION_REVOKED)
 # What is counted of a license; the domain's own class stands above this module.
 _license = table(
     "license", column("id"), column("type"), column("ends_at", Instant()), column("in_use"), column("reserved_in_use")

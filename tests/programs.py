@@ -77,7 +77,7 @@ class ProgramAt:
         """Be approved by somebody, and get the tokens."""
         self.begin()
         with self.app.app_context():
-            code = approvals.waiting(db.session, self.codes["user_code"], now(), lock=True)
+            code = approvals.waiting(db.session, self.codes["user_code"], now())
             approvals.approve(code, player.account_id, organization_id, now())
             db.session.commit()
         response = self.ask()

@@ -45,8 +45,8 @@ def asking(authorization: str) -> Request:
     return Request(EnvironBuilder(path="/api/v1/entitlements", headers=headers).get_environ())
 
 
-def is_refused(authorization: str) -> bool:
-    with pytest.raises(Denied) as caught:
+def is_refused(app: Flask, authorization: str) -> bool:
+    with app.test_request_context(), pytest.raises(Denied) as caught:
         bearer.caller_of(asking(authorization))
     return caught.value.code == "token_invalid"
 
@@ -60,7 +60,9 @@ def test_a_key_is_kept_as_a_hash_and_opens_its_organization(session: Session, ca
     assert (entry.actor_id, entry.target_id) == (cast.alice.account_id, station.id)
 
 
-def test_a_revoked_station_opens_nothing_and_its_leases_get_time_to_save(session: Session, cast: Cast) -> None:
+def test_a_revoked_station_opens_nothing_and_its_leases_get_time_to_save(
+    session: Session, cast: Cast, bare_app: Flask
+) -> None:
     station, key = made(session, cast)
     lease = running(session, cast, station)
     bearer.caller_of(asking(f"Bearer {key}"))
@@ -68,7 +70,7 @@ def test_a_revoked_station_opens_nothing_and_its_leases_get_time_to_save(session
     for _again in range(2):
         stations.revoke(organization, station.id, cast.carol.actor, cast.now)
     session.commit()
-    assert is_refused(f"Bearer {key}")
+    assert is_refused(bare_app, f"Bearer {key}")
     session.refresh(lease)
     assert (lease.ending_reason, lease.ending_at) == (STATION_REVOKED, cast.now + timedelta(minutes=15))
     assert len(session.scalars(select(Activity).where(Activity.action == "station.revoke")).all()) == 1
@@ -107,11 +109,11 @@ def test_another_organization_has_no_such_station(session: Session, cast: Cast) 
 
 
 @pytest.mark.on_sqlite
-def test_what_is_no_key_is_refused(session: Session, cast: Cast) -> None:
+def test_what_is_no_key_is_refused(session: Session, cast: Cast, bare_app: Flask) -> None:
     _station, key = made(session, cast)
     texts = ["", "Bearer", "Bearer ", f"Bearer {key}x", f"Basic {key}", key, f"DPoP {key}", "Bearer st_",
              f"Bearer {key.upper()}", "Bearer " + "st_" + "x" * 5000, "Bearer st_é"]  # fmt: skip
-    assert [text for text in texts if not is_refused(text)] == []
+    assert [text for text in texts if not is_refused(bare_app, text)] == []
 
 
 @pytest.mark.on_sqlite

@@ -29,8 +29,7 @@ KEPT = timedelta(days=1)  # what became of a code, for a program that asks late
 
 def new_user_code() -> str:
     """A code as it is read and typed."""
-    letters = "".join(secrets.choice(LETTERS) for _letter in range(LENGTH))
-    return f"{letters[: LENGTH // 2]}-{letters[LENGTH // 2 :]}"
+    return readable("".join(secrets.choice(LETTERS) for _letter in range(LENGTH)))
 
 
 def keep(session: Session, device_code: str, user_code: str, now: datetime, **known: str | None) -> None:
@@ -44,15 +43,20 @@ def typed(text: str) -> str:
     return "".join(c for c in text.upper() if c in LETTERS or c.isalnum())
 
 
-def waiting(session: Session, text: str, now: datetime, *, lock: bool) -> DeviceCode:
-    """The program that waits with this code; with `lock` nobody else answers it meanwhile.
+def readable(text: str) -> str:
+    """A code that a person typed, as it is read."""
+    letters = typed(text)
+    return f"{letters[: LENGTH // 2]}-{letters[LENGTH // 2 :]}"
+
+
+def waiting(session: Session, text: str, now: datetime) -> DeviceCode:
+    """The program that waits with this code, locked, so that nobody else answers it meanwhile.
 
     :raise BadInput: when none does; whether one ever did is not told.
     """
     open_ = (DeviceCode.account_id.is_(None), DeviceCode.denied_at.is_(None), DeviceCode.used_at.is_(None))
     query = select(DeviceCode).where(DeviceCode.user_code_hash == _hidden(typed(text)), *open_)
-    query = query.where(DeviceCode.expires_at > now)
-    found = session.scalars(query.with_for_update() if lock else query).one_or_none()
+    found = session.scalars(query.where(DeviceCode.expires_at > now).with_for_update()).one_or_none()
     if found is None:
         raise BadInput(_l("No program waits with this code. Codes live 10 minutes; the program shows a new one."),
                        field="user_code")  # fmt: skip

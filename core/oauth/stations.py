@@ -8,14 +8,15 @@ from datetime import datetime
 from typing import Any
 
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import Row, delete, select, update
+from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 
 from core.activity import Actor, record
 from core.errors import BadInput, Missing
-from core.leases import DEVICE_NAME, SAVE_WINDOW, STATION_REVOKED, Lease, Station, Ticket
+from core.leases import DEVICE_NAME, STATION_REVOKED, Lease, Station, Ticket
 from core.oauth.bearer import STATION_PREFIX
-from models import Account, Organization, Product, line, rows_changed, session_of
+from core.windows import wind_down
+from models import Account, Organization, Product, line, session_of
 
 
 def add(organization: Organization, product: Product, name: str, by: Actor, now: datetime) -> tuple[Station, str]:
@@ -52,9 +53,8 @@ def revoke(organization: Organization, station_id: int, by: Actor, now: datetime
         raise Missing(_l("There is no such station."))
     if found.revoked_at is None:
         found.revoked_at = now
-        running = update(Lease).where(Lease.station_id == found.id, *Lease.LIVE, Lease.ending_at.is_(None))
-        rows_changed(session, running.values(ending_at=now + SAVE_WINDOW, ending_reason=STATION_REVOKED))
-        rows_changed(session, delete(Ticket).where(Ticket.station_id == found.id, Ticket.license_id.is_(None)))
+        waits = Ticket.station_id == found.id
+        wind_down(session, Lease.station_id == found.id, STATION_REVOKED, now, waits=waits)
         record(session, organization.id, by, "station.revoke", found, now)
     return found
 
