@@ -27,6 +27,7 @@ IDLE_AFTER_S = 3600  # an application idle for so long is asked to give its seat
 IDLE_NOTICE_S = 120
 NOT_TRUE_WITHIN = timedelta(minutes=10)  # a denial followed by a seat for the same launch
 DEVICE_NAME = 100
+MESSAGE = 500  # of an administrator to a person
 
 GIVEN_BACK, EXPIRED, LINE_EXPIRED, KEY_REVOKED = "given_back", "expired", "line_expired", "key_revoked"
 BY_ADMIN, WRITTEN_OFF, DISABLED, REMOVED, LEFT = "by_admin", "written_off", "membership_disabled", "removed", "left"
@@ -221,6 +222,7 @@ class AccessRequest(Base):
     closed_at: Mapped[datetime | None] = mapped_column(Instant)
     closed_by: Mapped[int | None] = mapped_column(ForeignKey("account.id"), index=True)
     outcome: Mapped[str | None] = mapped_column(String(20))
+    message: Mapped[str] = mapped_column(String(MESSAGE), default="", server_default="")  # of who closed it
 
     __table_args__ = (
         CheckConstraint("(closed_at IS NULL) = (outcome IS NULL)", name="closed_with_outcome"),

@@ -46,6 +46,7 @@ def upgrade() -> None:
         sa.Column("closed_at", core.db.Instant(timezone=True), nullable=True),
         sa.Column("closed_by", sa.Integer(), nullable=True),
         sa.Column("outcome", sa.String(length=20), nullable=True),
+        sa.Column("message", sa.String(length=500), server_default="", nullable=False),
         sa.CheckConstraint("outcome IN ('granted', 'declined', 'dropped')", name="ck_access_request_outcome"),
         sa.CheckConstraint("(closed_at IS NULL) = (outcome IS NULL)", name="ck_access_request_closed_with_outcome"),
         sa.ForeignKeyConstraint(["account_id"], ["account.id"], name="fk_access_request_account_id_account"),
