@@ -19,6 +19,7 @@ from blueprints import (
     permissions,
     products,
     profile,
+    status,
     users,
 )
 
@@ -35,6 +36,7 @@ ALL = (
     products.bp,
     users.bp,
     permissions.bp,
+    status.bp,
     organization_profile.bp,
     invitations.bp,
     keys.bp,

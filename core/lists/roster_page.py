@@ -29,12 +29,13 @@ def wanted(arguments: Mapping[str, str]) -> Wanted:
     return Wanted(
         " ".join(q.split())[:LONGEST_SEARCH],
         state if state in STATES else "",
-        _number(after) or None,
-        min(_number(before), MOST_BEFORE),
+        whole(after) or None,
+        min(whole(before), MOST_BEFORE),
     )
 
 
-def _number(text: str) -> int:
+def whole(text: str) -> int:
+    """The number that an address says, 0 for what is none."""
     # isdigit alone lets through ² and the digits of other scripts; more than nine would be no id of PostgreSQL's.
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
 
@@ -87,7 +88,7 @@ def counts(desk: Desk, wanted: Wanted) -> str:
 
 def table(desk: Desk, wanted: Wanted) -> dict[str, Any]:
     """The context of the table alone."""
-    shown = _number(request.form.get("shown", "")) - wanted.before  # rows may have joined the first page of them
+    shown = whole(request.form.get("shown", "")) - wanted.before  # rows may have joined the first page of them
     part = roster.read(db.session, desk.organization.id, wanted, now(), max(PAGE, min(shown, MOST_SHOWN)))
     return {"desk": desk, "rows": _in_words(desk, part.found), "has_more": part.has_more}
 

@@ -12,6 +12,7 @@ from core.pages.languages import ENGLISH, tag
 from core.settings import Settings
 
 Entry = tuple[str, str, str, int]
+MY_ROOM = ("/profile", "/products/", "/devices/", "/organization/leave")
 
 
 def init_app(app: Flask, settings: Settings) -> None:
@@ -37,6 +38,7 @@ def room(path: str) -> tuple[str, list[Entry]]:
             ("/admin/products", _("Products"), "package", 0),
             ("/admin/users", _("Users"), "users", 0),
             ("/admin/permissions", _("Permissions"), "checkbox", 0),
+            ("/admin/status", _("Status"), "activity-heartbeat", 0),
             ("/admin/settings", _("Organization Profile"), "settings", 0),
         ]
     if path.startswith("/operator/"):
@@ -46,9 +48,10 @@ def room(path: str) -> tuple[str, list[Entry]]:
             ("/operator/products", _("Products"), "package", 0),
             ("/operator/mail", _("Outgoing mail"), "mail", 0),
         ]
-    if path in {"/products", "/organization"} or path.startswith(("/profile", "/products/", "/organization/leave")):
+    if path in {"/products", "/organization", "/devices"} or path.startswith(MY_ROOM):
         return _("My Account"), [
             ("/products", _("My Products"), "package", 0),
+            ("/devices", _("Devices"), "device-desktop", 0),
             ("/profile", _("Profile"), "user-circle", 0),
             ("/organization", _("My Organization"), "building", 0),
         ]

@@ -10,9 +10,10 @@ from sqlalchemy.orm import Session
 
 from core.activity import Actor, record
 from core.errors import BadInput, Missing, RuleBroken
-from core.leases import BY_ADMIN, SAVE_WINDOW, WRITTEN_OFF, Lease
+from core.leases import BY_ADMIN, SAVE_WINDOW, WRITTEN_OFF, Lease, Station
+from core.refusals import Grouped
 from core.seats import freeing
-from models import line
+from models import Account, line
 
 LONGEST_MESSAGE = 500
 LONGEST_WINDOW_S = 86_400
@@ -105,8 +106,21 @@ def check_window(window_s: int) -> None:
     :raise BadInput: when it is not.
     """
     if not 0 <= window_s <= LONGEST_WINDOW_S:
-        longest = LONGEST_WINDOW_S
-        raise BadInput(_l("Enter a number of seconds from 0 to %(longest)s.", longest=longest), field="seconds")
+        raise no_window()
+
+
+def no_window() -> BadInput:
+    """What was typed is no time to save in."""
+    words = _l("Enter a number of seconds from 0 to %(longest)s.", longest=Grouped(LONGEST_WINDOW_S))
+    return BadInput(words, field="seconds")
+
+
+def holder_name(session: Session, lease: Lease) -> str:
+    """Whose a lease is: a person's name, or a station's."""
+    named = select(Account.name).where(Account.id == lease.account_id)
+    if lease.station_id is not None:
+        named = select(Station.name).where(Station.id == lease.station_id)
+    return session.scalar(named) or ""
 
 
 def _begin_end(session: Session, lease: Lease, reason: str, message: str, at: datetime) -> None:
