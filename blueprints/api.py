@@ -9,15 +9,18 @@ from flask import Response, current_app, g, jsonify, make_response, request
 from flask_babel import gettext as _
 from sqlalchemy.exc import SQLAlchemyError
 
+from core import signing
 from core.api import answers, schemas
-from core.api.describing import EXAMPLE, Questions
-from core.api.problems import malformed, plain
+from core.api.describing import Questions
+from core.api.examples import ASK, BORROWED, HEALTH, KEY, LEASE, LINKS, QUEUED, UUID
+from core.api.once import answer_once, asked_once
+from core.api.problems import malformed, plain, written
 from core.api.rates import Second
 from core.dates import now
 from core.db import db
 from core.oauth import bearer
 from core.revisions import CURRENT, state_of
-from core.seats import entitling, giving, showing, taking
+from core.seats import borrowing, entitling, giving, showing, taking
 from core.seats.asking import Asking, Caller
 from core.seats.request import Queued
 from core.security import csrf
@@ -25,35 +28,7 @@ from core.security import csrf
 bp = Questions("api", __name__, url_prefix="/api/v1")
 csrf.exempt(bp)  # a cookie opens nothing here
 
-PROTOCOL = 1
 OPEN = frozenset({"api.health"})
-UUID = {
-    "in": "path", "name": "uuid", "description": "Made by the application, once per launch.",
-    "schema": {"type": "string", "format": "uuid"}, "example": EXAMPLE["uuid"],
-}  # fmt: skip
-LINKS = {
-    name: {"operationId": operation, "parameters": {"uuid": "$request.path.uuid"}, "description": description}
-    for name, operation, description in (
-        ("State", "show_lease", "How it stands."), ("GiveBack", "give_lease_back", "When the program ends."),
-    )
-}  # fmt: skip
-ASK = {
-    "product": "ares-commander", "version": "2026.1", "queue": True, "idle_seconds": 0, "seq": 1,
-    "device": {
-        "id": "d_7f3a", "name": "WS-14", "os": "linux", "public_key": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
-    },
-    "client_time": "2026-03-01T09:00:02Z",
-}  # fmt: skip
-LEASE = {
-    "lease_id": EXAMPLE["uuid"], "state": "active", "seat": {"kind": "floating", "used": 4, "total": 5},
-    "issued_at": "2026-03-01T09:00:00Z", "expires_at": "2026-03-01T09:10:00Z", "renew_after_s": 200,
-    "grace_s": 86400, "server_time": "2026-03-01T09:00:00Z", "seq": 1, "directives": [],
-    "token": "eyJhbGciOiJFZDI1NTE5Iiwia2lkIjoiMjAyNi0wMSJ9.e30.c2lnbmF0dXJl",
-}  # fmt: skip
-QUEUED = {
-    "lease_id": EXAMPLE["uuid"], "state": "queued", "position": 2, "poll_after_s": 20,
-    "server_time": "2026-03-01T09:00:00Z", "seq": 1, "directives": [],
-}  # fmt: skip
 
 
 @bp.before_request
@@ -66,15 +41,13 @@ def know_caller() -> None:
 
 
 @bp.get("/health")
-@bp.answers(200, "The portal answers.", schemas.HealthSchema, {
-    "status": "ok", "protocol": PROTOCOL, "server_time": EXAMPLE["server_time"], "maintenance": None,
-})  # fmt: skip
+@bp.answers(200, "The portal answers.", schemas.HealthSchema, HEALTH)
 @bp.named("health", security=[])
 def health() -> Response:
     """The portal's clock, the version of the protocol, and whether it is being maintained."""
     notice = _maintenance()
     status = "maintenance" if notice else "ok"
-    return jsonify(status=status, protocol=PROTOCOL, server_time=plain(now()), maintenance=notice)
+    return jsonify(status=status, protocol=answers.PROTOCOL, server_time=plain(now()), maintenance=notice)
 
 
 @bp.put("/leases/<uuid>", parameters=[UUID])
@@ -124,6 +97,47 @@ def give_lease_back(uuid: str) -> Response:
     """Give a seat back, or a place in the queue; as often as one likes."""
     giving.give_back(db.session, caller(), launch(uuid), now())
     return answers.nothing()
+
+
+@bp.post("/leases/<uuid>/borrow", parameters=[UUID, KEY])
+@bp.takes(schemas.BorrowSchema, example={"until": "2026-03-05T17:00:00Z"})
+@bp.answers(200, "The seat is held until then.", schemas.LeaseSchema, BORROWED, links=LINKS)
+@bp.refuses("malformed_request", "token_invalid", "not_a_member", "membership_disabled", "unknown_product",
+            "unknown_lease", "device_conflict", "borrow_limit", "still_running", "lease_ended", "borrow_too_long",
+            "borrow_not_allowed", "idempotency_mismatch", "rate_limited", "maintenance")  # fmt: skip
+@bp.named("borrow_lease")
+def borrow_lease(said: dict[str, Any], uuid: str) -> Response:
+    """Take a seat along until a day, without a connection; it counts as used until then."""
+    number, at = launch(uuid), now()
+
+    def borrow() -> tuple[int, Any]:
+        away = borrowing.borrow(db.session, caller(), number, said["until"], at)
+        body = answers.about_seat(away.asking, away.seat, at)
+        return 200, {"body": body, "claims": answers.claims(caller(), away.asking, away.seat, at)}
+
+    status, answer = answer_once(db.session, asked_once(request, caller()), at, borrow)
+    if status != 200:
+        return written(status, answer)
+    # The token comes after the commit, from what was kept: who asks again gets the same one.
+    return jsonify({**answer["body"], "token": signing.sign(db.session, answer["claims"], at)})
+
+
+@bp.post("/leases/<uuid>/return", parameters=[UUID, KEY])
+@bp.takes(schemas.ReturnSchema, example={"proof": LEASE["token"]})
+@bp.answers(204, "It is given back; also when it was before.")
+@bp.refuses("malformed_request", "token_invalid", "unknown_lease", "device_conflict", "still_running",
+            "idempotency_mismatch", "rate_limited", "maintenance")  # fmt: skip
+@bp.named("return_lease")
+def return_lease(said: dict[str, Any], uuid: str) -> Response:
+    """Bring a borrowed seat back early; the device itself says that it no longer uses it."""
+    number, at = launch(uuid), now()
+
+    def bring_back() -> tuple[int, Any]:
+        borrowing.bring_back(db.session, caller(), number, said["proof"], at)
+        return 204, None
+
+    status, answer = answer_once(db.session, asked_once(request, caller()), at, bring_back)
+    return answers.nothing() if status == 204 else written(status, answer)
 
 
 @bp.get("/entitlements")

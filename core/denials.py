@@ -33,6 +33,7 @@ CODES = {
     "lease_id_conflict": Code(409, _l("Somebody else uses this lease")),
     "cooling_down": Code(409, _l("Your session was ended")),
     "borrow_limit": Code(409, _l("No more seats can be borrowed")),
+    "still_running": Code(409, _l("The same request is being answered")),
     "lease_ended": Code(410, _l("The session has ended")),
     "borrow_too_long": Code(422, _l("That is too long")),
     "borrow_not_allowed": Code(422, _l("This seat cannot be borrowed")),

@@ -18,6 +18,7 @@ from core import settings as settings_
 from core.db import db
 from core.pages.languages import Formats, Languages
 from core.settings import Settings
+from tests.api_desk import clock, program  # noqa: F401  # fixtures
 from tests.browser import browser_type_launch_args, page  # noqa: F401  # fixtures
 from tests.cast import Cast
 from tests.clients import Client, sign_in

@@ -20,6 +20,7 @@ from core.seats.asking import Asking, Caller
 from core.seats.entitling import Entitlement
 from core.seats.request import Queued, Seat
 
+PROTOCOL = 1
 JITTER = 0.1  # so that programs that were started together do not ask together for ever
 SKEW = timedelta(minutes=5)
 LINE_NOTICE = timedelta(days=7)
@@ -31,13 +32,18 @@ def of_seat(
     session: Session, caller: Caller, asking: Asking, seat: Seat, now: datetime, clock: datetime | None = None
 ) -> Body:
     """The answer about a seat that is held; after the commit, because it carries the token."""
-    body = {
+    body = about_seat(asking, seat, now, clock)
+    return {**body, "token": signing.sign(session, claims(caller, asking, seat, now), now)}
+
+
+def about_seat(asking: Asking, seat: Seat, now: datetime, clock: datetime | None = None) -> Body:
+    """The answer about a seat without its token."""
+    return {
         "lease_id": asking.uuid, "state": "borrowed" if seat.borrowed_until else "active",
         "seat": {"kind": seat.kind, "used": seat.used, "total": seat.total}, "issued_at": plain(now),
         "expires_at": plain(seat.expires_at), "renew_after_s": _renew_after_s(seat, now), "grace_s": grace_s(seat),
         "server_time": plain(now), "seq": asking.seq, "directives": list(_directives(asking, seat, now, clock)),
     }  # fmt: skip
-    return {**body, "token": signing.sign(session, claims(caller, asking, seat, now), now)}
 
 
 def of_queue(asking: Asking, queued: Queued, now: datetime, clock: datetime | None = None) -> Body:

@@ -12,6 +12,7 @@ from marshmallow import Schema, ValidationError
 from webargs.flaskparser import FlaskParser
 
 from core.api import strict
+from core.api.examples import PORTAL, UUID_OF_A_LAUNCH
 from core.api.fields import TOO_LONG
 from core.api.problems import CHALLENGES, MEDIA_TYPE, malformed
 from core.api.schemas import ProblemSchema
@@ -24,10 +25,6 @@ else:
 
 MOST_BYTES = 8 * 1024  # of a question
 View = TypeVar("View", bound=Callable[..., Any])
-EXAMPLE = {
-    "server_time": "2026-03-01T09:00:00Z", "uuid": "0190f3c2-8f1e-7c55-9d2a-1f6a7f0e2b11",
-    "portal": "https://portal.example",
-}  # fmt: skip
 
 
 class Decorator(Protocol):
@@ -126,9 +123,9 @@ def _all(*decorators: Any) -> Decorator:
 
 def _example(code: str, status: int) -> dict[str, Any]:
     return {
-        "type": f"{EXAMPLE['portal']}/problems/{code.replace('_', '-')}", "title": str(CODES[code].title),
+        "type": f"{PORTAL}/problems/{code.replace('_', '-')}", "title": str(CODES[code].title),
         "status": status, "code": code, "detail": f"{CODES[code].title}.",
-        "instance": f"/api/v1/leases/{EXAMPLE['uuid']}",
+        "instance": f"/api/v1/leases/{UUID_OF_A_LAUNCH}",
     }  # fmt: skip
 
 

@@ -54,11 +54,17 @@ def answer(error: Exception) -> Response:
     """Any error as a problem; what was tried is undone."""
     db.session.rollback()
     refused = _as_denied(error)
-    response = jsonify(problem(refused))
-    response.status_code, response.mimetype = refused.status, MEDIA_TYPE
+    response = written(refused.status, problem(refused))
+    _advise(response, refused)
+    return response
+
+
+def written(status: int, body: dict[str, Any]) -> Response:
+    """A problem as an answer."""
+    response = jsonify(body)
+    response.status_code, response.mimetype = status, MEDIA_TYPE
     response.headers["Content-Language"] = tag(str(get_locale() or ENGLISH))
     response.vary.add("Accept-Language")
-    _advise(response, refused)
     return response
 
 

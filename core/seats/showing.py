@@ -34,8 +34,7 @@ def shown(session: Session, caller: Caller, uuid: str, now: datetime) -> Shown:
     row = found(session, caller, uuid, now)
     if row.lease_id is None and row.ticket_id is None:
         raise giving.unknown()
-    asking = Asking(uuid, row.product or row.asked, row.client_id or "", version=row.app_version or "",
-                    public_key=row.public_key, idle_s=row.idle_s or 0, seq=row.seq or 0)  # fmt: skip
+    asking = asking_of(row, uuid)
     if row.ticket_id is not None:
         return Shown(asking, Queued(row.position))
     if row.ended_reason not in (None, EXPIRED):
@@ -51,14 +50,27 @@ def found(session: Session, caller: Caller, uuid: str, now: datetime) -> Row[Any
 
     :raise Denied: token_invalid.
     """
-    values = {
-        "organization": caller.organization_id, "family": caller.family_id, "account": caller.account_id,
-        "station": caller.station_id, "uuid": uuid, "patient": now - QUEUE_PATIENCE,
-    }  # fmt: skip
-    row = session.connection().execute(OF_STATION if caller.station_id else OF_PERSON, values).first()
+    statement = OF_STATION if caller.station_id else OF_PERSON
+    row = session.connection().execute(statement, values_of(caller, uuid, now)).first()
     if row is None:
         raise refusing.signed_out()
     return row
+
+
+def values_of(caller: Caller, uuid: str, now: datetime) -> dict[str, Any]:
+    """What the statements about one launch of a caller are asked with."""
+    return {
+        "organization": caller.organization_id, "family": caller.family_id, "account": caller.account_id,
+        "station": caller.station_id, "uuid": uuid, "patient": now - QUEUE_PATIENCE,
+    }  # fmt: skip
+
+
+def asking_of(row: Row[Any], uuid: str) -> Asking:
+    """How a launch asked last."""
+    return Asking(
+        uuid, row.product or row.asked, row.client_id or "", version=row.app_version or "", public_key=row.public_key,
+        idle_s=row.idle_s or 0, seq=row.seq or 0,
+    )  # fmt: skip
 
 
 def seat_of(row: Row[Any], now: datetime) -> Seat:
