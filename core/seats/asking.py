@@ -110,9 +110,15 @@ _waiting = exists().where(
 )  # fmt: skip
 _cooled = aliased(Lease)
 # From the moment the end was asked for, however it came about: given back within the window, or run out.
-_cooling = exists().where(
-    _cooled.license_id == License.id, _cooled.account_id == bindparam("account"), _cooled.ending_reason == BY_ADMIN,
+_is_cooled = and_(
+    _cooled.license_id == License.id, _cooled.ending_reason == BY_ADMIN,
     or_(_cooled.ended_at.is_(None), _cooled.ended_at > bindparam("cool")),
+)  # fmt: skip
+_cooling = exists().where(_is_cooled, _cooled.account_id == bindparam("account"))
+# A station is many devices, of which one was ended.
+_station_cooling = exists().where(
+    _is_cooled, _cooled.account_id.is_(None), _cooled.station_id == bindparam("station"),
+    _cooled.device_id == Device.id,
 )  # fmt: skip
 _denied = exists().where(Denial.uuid == bindparam("uuid"), Denial.served_at.is_(None))
 _COLUMNS = (
@@ -198,7 +204,7 @@ def _of_machine() -> Select[*tuple[Any, ...]]:
             *_COLUMNS, null().label("account_id"), Station.name.label("person"), null().label("blocked_at"),
             null().label("deleted_at"), null().label("bound_device_id"), null().label("member_id"),
             null().label("disabled_at"), null().label("permission_id"), Organization.name.label("organization_name"),
-            null().label("own_zone"), Organization.zone.label("zone"), literal(False).label("is_cooling"),
+            null().label("own_zone"), Organization.zone.label("zone"), _station_cooling.label("is_cooling"),
             Station.product_id.label("station_product_id"),
         )
         .select_from(Station)

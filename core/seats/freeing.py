@@ -143,8 +143,9 @@ def _may_be_served(now: datetime) -> tuple[ColumnElement[bool], ...]:
         PermissionKey.revoked_at.is_(None), or_(License.starts_at.is_(None), License.starts_at <= now),
         or_(License.ends_at.is_(None), License.ends_at > now),
     )  # fmt: skip
+    is_same = or_(Lease.account_id == Ticket.account_id, Lease.device_id == Ticket.device_id)
     cooling = exists().where(
-        Lease.license_id == License.id, Lease.account_id == Ticket.account_id, Lease.ending_reason == BY_ADMIN,
+        Lease.license_id == License.id, is_same, Lease.ending_reason == BY_ADMIN,
         or_(Lease.ended_at.is_(None), Lease.ended_at > now - COOL_DOWN),
     )  # fmt: skip
     return or_(enabled, valid), is_live, ~cooling
