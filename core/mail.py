@@ -16,6 +16,7 @@ from flask_babel import get_locale
 from flask_babel import gettext as _
 
 from core import dates
+from core.leases import AccessRequest
 from core.mailing import outbox
 from core.mailing.outbox import DROPPED, FAILED, KEPT, SENT, WAITING, Outbox
 from core.pages.languages import LANGUAGES
@@ -29,6 +30,7 @@ CONFIRM, ALREADY_REGISTERED = "confirm", "already-registered"
 RESET, PASSWORD_CHANGED = "reset", "password-changed"
 CHANGE_EMAIL, EMAIL_NOTICE = "change-email", "email-notice"
 BLOCKED, UNBLOCKED, TEST = "blocked", "unblocked", "test"
+ACCESS_ASKED, ACCESS_GRANTED, ACCESS_DECLINED = "access-asked", "access-granted", "access-declined"
 
 NO_ANSWER = re.compile(r"no answer within (\S+) seconds")
 
@@ -101,6 +103,24 @@ def transferred(member: Member, former: Member | None, now: datetime | None = No
     ids = {"successor": member.id, **({"former": former.id} if former is not None else {})}
     for each in {each.id: each for each in informed if each is not None}.values():
         _to_member(TRANSFERRED, each, now, ids=ids)
+
+
+# ── About requests for access ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def access_asked(request: AccessRequest, now: datetime | None = None) -> None:
+    """To the administrator and the co-administrator: somebody asks for a permission."""
+    session = session_of(request)
+    for leader in session.get_one(Organization, request.organization_id).leaders:
+        if leader.account_id != request.account_id:
+            _to_member(ACCESS_ASKED, leader, now, ids={"request": request.id})
+
+
+def access_answered(request: AccessRequest, now: datetime | None = None) -> Outbox:
+    """To the person who asked: granted or declined."""
+    kind = ACCESS_GRANTED if request.outcome == "granted" else ACCESS_DECLINED
+    account = session_of(request).get_one(Account, request.account_id)
+    return _to_account(kind, account, now, ids={"request": request.id})
 
 
 # ── About keys and licenses ──────────────────────────────────────────────────────────────────────────────────────────

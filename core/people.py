@@ -7,14 +7,15 @@ from typing import Any, cast
 
 from flask import Flask, request, session
 from flask_login import current_user as _current_user
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, func, select, update
 from sqlalchemy import cast as sql_cast
 from sqlalchemy.sql.sqltypes import String
 
 from core.activity import Activity, Actor
 from core.dates import now
 from core.db import db, writing_apart
-from models import ADMINISTRATOR, CO_ADMINISTRATOR, Account, Member, Organization, SignIn, state_of
+from core.leases import AccessRequest
+from models import ADMINISTRATOR, CO_ADMINISTRATOR, MEMBER, Account, Member, Organization, SignIn, state_of
 
 SESSION_SECRET = "sid"  # noqa: S105  # the name of it
 IDLE_AGE = timedelta(days=14)
@@ -30,6 +31,16 @@ _newest = (
     .correlate(Organization)
     .scalar_subquery()
 )
+# How many wait for an answer; only who can give one is shown it.
+_requests = (
+    select(func.count())
+    .select_from(AccessRequest)
+    .where(
+        AccessRequest.organization_id == Organization.id, AccessRequest.closed_at.is_(None), Member.role != MEMBER,
+    )
+    .correlate(Organization, Member)
+    .scalar_subquery()
+)  # fmt: skip
 _mine = (Member.account_id == Account.id) & Member.confirmed_at.is_not(None) & Member.ended_at.is_(None)
 PERSON = (
     select(
@@ -39,6 +50,7 @@ PERSON = (
         Member.id.label("member_id"), Member.role, Member.confirmed_at, Member.disabled_at, Member.ended_at,
         Organization.id.label("organization_id"), Organization.name.label("organization_name"),
         Organization.zone.label("organization_zone"), _newest.label("activity"),
+        _requests.label("requests"),
     )
     .join(SignIn, SignIn.account_id == Account.id)
     .outerjoin(Member, _mine)
@@ -57,7 +69,7 @@ class Person:
     __slots__ = (
         "account_confirmed_at", "activity", "blocked_at", "confirmed_at", "created_at", "deleted_at", "disabled_at",
         "email", "ended_at", "fs_uniquifier", "id", "is_operator", "locale", "member_id", "name", "organization_id",
-        "organization_name", "organization_zone", "role", "sign_in_id", "used_at", "zone",
+        "organization_name", "organization_zone", "requests", "role", "sign_in_id", "used_at", "zone",
     )  # fmt: skip
     account_confirmed_at: datetime | None
     activity: int | None
@@ -77,6 +89,7 @@ class Person:
     organization_id: int | None
     organization_name: str | None
     organization_zone: str | None
+    requests: int
     role: str | None
     sign_in_id: int
     used_at: datetime

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from core import mail, worker
 from core.dates import now
 from core.db import db
+from core.leases import AccessRequest
 from core.mailing import letters
 from core.mailing.outbox import Outbox
 from core.settings import Settings
@@ -90,6 +91,18 @@ def register(desk: Desk) -> None:
     mail.confirm(account)
 
 
+def access_request(desk: Desk, outcome: str | None = None) -> AccessRequest:
+    """bob asks for Hub Server, and alice answers."""
+    request = AccessRequest(
+        organization_id=desk.cast.organization_id, account_id=desk.cast.bob.account_id, asked_at=now(),
+        product_id=desk.cast.product["hub"], outcome=outcome, message="Until the tender is out." if outcome else "",
+        closed_at=now() if outcome else None, closed_by=desk.cast.alice.account_id if outcome else None,
+    )  # fmt: skip
+    desk.session.add(request)
+    desk.session.flush()
+    return request
+
+
 #: What is done, and to whom its letters go (model.md, section 1).
 LETTERS: dict[str, tuple[Put, set[str]]] = {
     "invitation": (lambda d: mail.invitation(d.member("dave")), {"dave"}),
@@ -115,4 +128,7 @@ LETTERS: dict[str, tuple[Put, set[str]]] = {
     "blocked": (lambda d: mail.blocked(d.account("bob")), {"bob"}),
     "unblocked": (lambda d: mail.unblocked(d.account("bob")), {"bob"}),
     "test": (lambda d: mail.probe(d.account("otto")), {"otto"}),
+    "access asked": (lambda d: mail.access_asked(access_request(d)), {"alice", "carol"}),
+    "access granted": (lambda d: mail.access_answered(access_request(d, "granted")), {"bob"}),
+    "access declined": (lambda d: mail.access_answered(access_request(d, "declined")), {"bob"}),
 }

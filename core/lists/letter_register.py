@@ -46,6 +46,9 @@ TITLES: dict[str, Callable[[str], str]] = {
     mail.BLOCKED: lambda _name: _("Account blocked"),
     mail.UNBLOCKED: lambda _name: _("Account open again"),
     mail.TEST: lambda _name: _("Test"),
+    mail.ACCESS_ASKED: lambda name: _("A request for access in %(name)s", name=name),
+    mail.ACCESS_GRANTED: lambda _name: _("A request for access granted"),
+    mail.ACCESS_DECLINED: lambda _name: _("A request for access declined"),
 }
 
 

@@ -72,8 +72,7 @@ class Line:
     @property
     def last_first(self) -> tuple[float, int]:
         """Orders licenses by their ends, the last one first, those without an end last of all."""
-        ends_at = self.row.ends_at
-        return -ends_at.timestamp() if ends_at is not None else 0.0, self.row.license_id
+        return last_first(self.row.ends_at, self.row.license_id)
 
     def condition(self, now: datetime) -> Condition:
         """What the license is at a moment."""
@@ -97,10 +96,18 @@ def lines_of(rows: Iterable[Facts]) -> list[Line]:
 
 
 def _rank(line: Line) -> tuple[int, tuple[float, int]]:
-    """Personal, named, trial, reserved, floating; of floating ones the one that ends last."""
-    order = ["personal", "named", "trial", "reserved", "floating"]
-    kind = "trial" if line.row.type == LicenseType.TRIAL and not line.is_personal else line.kind
-    return order.index(kind), line.last_first
+    return rank(line.kind, line.row.type, line.row.ends_at, line.row.license_id)
+
+
+def rank(kind: str, type_: str, ends_at: datetime | None, license_id: int) -> tuple[int, tuple[float, int]]:
+    """Orders licenses: personal, named, trial, reserved, floating; of a kind the one that ends last first."""
+    kind = "trial" if type_ == LicenseType.TRIAL and kind != "personal" else kind
+    return ("personal", "named", "trial", "reserved", "floating").index(kind), last_first(ends_at, license_id)
+
+
+def last_first(ends_at: datetime | None, license_id: int) -> tuple[float, int]:
+    """Orders licenses by their ends, the last one first, those without an end last of all."""
+    return -ends_at.timestamp() if ends_at is not None else 0.0, license_id
 
 
 @dataclass(slots=True)

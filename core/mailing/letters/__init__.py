@@ -16,7 +16,7 @@ from flask_mail import Message
 from sqlalchemy.orm import Session
 
 from core import addresses, mail
-from core.mailing.letters import accounts, licenses, members
+from core.mailing.letters import access, accounts, licenses, members
 from core.mailing.letters.parts import Content, NotNeeded, Writing
 from core.mailing.outbox import Outbox
 from core.pages.languages import tag
@@ -51,6 +51,9 @@ WRITERS: dict[str, Callable[[Writing], Content]] = {
     mail.BLOCKED: accounts.blocked,
     mail.UNBLOCKED: accounts.unblocked,
     mail.TEST: accounts.probe,
+    mail.ACCESS_ASKED: access.asked,
+    mail.ACCESS_GRANTED: access.granted,
+    mail.ACCESS_DECLINED: access.declined,
 }
 
 
