@@ -40,7 +40,7 @@ def in_use(on_app: Session, license_id: int) -> int:
         ("running", ["Running", "kept until"]),
         ("idle", ["Idle", "For 26 min, asked at 60"]),
         ("silent", ["Not responding", "Released in 4:"]),
-        ("ending", ["Ending", "left to save", "Ended by an administrator"]),
+        ("ending", ["Ending", "left to save", "By an administrator"]),
         ("borrowed", ["Borrowed until", "Cannot be called back", "Write off"]),
     ],
 )

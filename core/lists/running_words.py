@@ -140,7 +140,7 @@ def asked() -> str:
 def reasons() -> dict[str, str]:
     """Why a session is ending."""
     return {
-        leases.BY_ADMIN: _("Ended by an administrator"), leases.DISABLED: _("Disabled"), leases.REMOVED: _("Removed"),
+        leases.BY_ADMIN: _("By an administrator"), leases.DISABLED: _("Disabled"), leases.REMOVED: _("Removed"),
         leases.LEFT: _("Left the organization"), leases.WITHDRAWN: _("Permission taken back"),
         leases.KEY_REVOKED: _("Withdrawn by the vendor"), leases.LINE_EXPIRED: _("The license ends"),
         leases.BLOCKED: _("Blocked by the vendor"), leases.DEVICE_REMOVED: _("Device removed"),
@@ -208,9 +208,11 @@ def pool(row: Any) -> Pool:
     """A license with its seats, in words."""
     kind = LicenseType(row.type)
     numbers = {"n": number(row.in_use), "seats": number(row.seats)}
+    # A named license in full use is in order: everybody on it has his seat.
+    is_full = kind.is_floating and 0 < row.seats <= row.in_use
     return Pool(
         id=row.id, product_id=row.product_id, product=row.product, type=kind.word, given=_given(row, kind.is_floating),
-        sentence=str(_("%(n)s of %(seats)s in use", **numbers)), is_full=0 < row.seats <= row.in_use,
+        sentence=str(_("%(n)s of %(seats)s in use", **numbers)), is_full=is_full,
         seats=row.seats, used=row.running + row.ending, quiet=row.idle + row.silent + row.held, borrowed=row.borrowed,
         keys=[(css, text) for css, count, text in _keys(row) if count > 0],
         waiting=ngettext("One waits for a seat.", "%(num)s wait for a seat.", row.waiting) if row.waiting else "",

@@ -26,8 +26,7 @@ def add(organization: Organization, product: Product, name: str, by: Actor, now:
     """
     session = session_of(organization)
     name = line(name, field="name", longest=DEVICE_NAME)
-    if session.scalar(_live(organization.id).where(Station.name == name).with_only_columns(Station.id)):
-        raise BadInput(_l("There is a station “%(name)s” already.", name=name), field="name")
+    check_free(session, organization.id, name)
     key = STATION_PREFIX + secrets.token_urlsafe(32)
     station = Station(
         organization_id=organization.id, product_id=product.id, name=name, key_hash=Station.hashed(key),
@@ -57,6 +56,32 @@ def revoke(organization: Organization, station_id: int, by: Actor, now: datetime
         wind_down(session, Lease.station_id == found.id, STATION_REVOKED, now, waits=waits)
         record(session, organization.id, by, "station.revoke", found, now)
     return found
+
+
+def rename(organization: Organization, station_id: int, name: str, by: Actor, now: datetime) -> Station:
+    """Give a station of a locked organization another name.
+
+    :raise Missing: when the organization has no such station.
+    :raise BadInput: when the name is none, or another station's.
+    """
+    session, name = session_of(organization), line(name, field="name", longest=DEVICE_NAME)
+    found: Station | None = session.scalars(_live(organization.id).where(Station.id == station_id)).one_or_none()
+    if found is None:
+        raise Missing(_l("There is no such station."))
+    if found.name != name:
+        check_free(session, organization.id, name)
+        found.name = name
+        record(session, organization.id, by, "station.rename", found, now)
+    return found
+
+
+def check_free(session: Session, organization_id: int, name: str) -> None:
+    """See whether no other station of an organization has a name.
+
+    :raise BadInput: when one has.
+    """
+    if session.scalar(_live(organization_id).where(Station.name == name).with_only_columns(Station.id)):
+        raise BadInput(_l("There is a station “%(name)s” already.", name=name), field="name")
 
 
 def list(session: Session, organization_id: int) -> Sequence[Row[Any]]:

@@ -12,6 +12,7 @@ from core.pages.languages import ENGLISH, tag
 from core.settings import Settings
 
 Entry = tuple[str, str, str, int]
+BELOW = {"/admin/stations": "/admin/status"}  # pages that one comes to from another one of the menu
 MY_ROOM = ("/profile", "/products/", "/devices/", "/organization/leave")
 
 
@@ -60,4 +61,5 @@ def room(path: str) -> tuple[str, list[Entry]]:
 
 def current(entries: list[Entry], path: str) -> str:
     """The entry that a page belongs to."""
+    path = next((above for below, above in BELOW.items() if path == below or path.startswith(below + "/")), path)
     return next((url for url, *_rest in entries if path == url or path.startswith(url + "/")), "")
