@@ -13,7 +13,9 @@ from core.settings import SettingsError
 
 COMMANDS = {
     "check": "core.cli.process:check",
+    "conformance": "core.cli.conformance:conformance",
     "demo": "core.cli.process:demo",
+    "fleet": "core.cli.fleet:fleet",
     "keys": "core.cli.vendor:keys",
     "mail": "core.cli.process:mail",
     "organizations": "core.cli.vendor:organizations",

@@ -103,6 +103,12 @@ class IdempotencyMismatch(Refused):
     code = "idempotency_mismatch"
 
 
+class StillRunning(Refused):
+    """The same Idempotency-Key is being worked on: wait, and ask again."""
+
+    code = "still_running"
+
+
 # ── the person may not ───────────────────────────────────────────────────────────────────────────────────────────────
 
 

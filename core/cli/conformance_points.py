@@ -1,0 +1,276 @@
+"""The points of the license protocol, each asked about from outside; a point raises what is not as it should be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+from joserfc import jws
+from joserfc.jwk import OctKey, OKPKey
+
+from core.cli.conformance import LOCAL_PATIENCE, NotRun
+from core.cli.conformance_kit import ALGORITHM, Kit, Launch, unsigned
+
+AT_ONCE = 50
+Point = Callable[[Kit], str | None]
+
+
+def at_once(kit: Kit) -> str:
+    """As many launches as there are seats get one, whoever comes first."""
+    probe = kit.take()
+    used, total = kit.counts(probe)
+    launches = [kit.launch() for _number in range(AT_ONCE)]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        answers = list(pool.map(kit.ask, launches))
+    taken = [each for each in answers if each.status_code == 201]
+    for refused in (each for each in answers if each.status_code != 201):
+        kit.expect(refused, 409, "no_seat_available")
+    now, _total = kit.counts(probe)
+    kit.must(now <= total, f"{now} of {total} seats are in use")
+    kit.must(len(taken) == AT_ONCE or total - now == 0 or len(taken) >= total - used,
+             f"{len(taken)} launches got a seat while {total - used} were free")  # fmt: skip
+    return f"{len(taken)} of {AT_ONCE} got a seat"
+
+
+def same_put(kit: Kit) -> None:
+    """Asked three times, the same launch has one seat."""
+    launch = kit.take()
+    first = kit.counts(launch)
+    kit.must(kit.counts(launch) == first, "the same launch took another seat")
+
+
+def after_expiry(kit: Kit) -> None:
+    """An expired launch gets a seat again while there is one, and 409 while there is none."""
+    launch = kit.take()
+    kit.needs("expire", launch)
+    kit.expect(kit.ask(launch, seq=1), 200)
+    kit.needs("expire", launch)
+    others = kit.fill()
+    kit.expect(kit.ask(launch, seq=2), 409, "no_seat_available")
+    kit.expect(kit.give_back(others[0]), 204)
+    kit.expect(kit.ask(launch, seq=3), 200)
+
+
+def give_back_twice(kit: Kit) -> None:
+    """Giving back is repeatable, and an ended launch stays ended."""
+    launch = kit.take()
+    kit.expect(kit.give_back(launch), 204)
+    kit.expect(kit.give_back(launch), 204)
+    kit.expect(kit.ask(launch), 410, "lease_ended")
+
+
+def after_end(kit: Kit) -> None:
+    """What an administrator ended is over, and for a person for a while."""
+    launch = kit.take()
+    kit.needs("end", launch)
+    kit.expect(kit.ask(launch), 410, "lease_ended", reason="by_admin")
+    if kit.is_person:
+        kit.expect(kit.ask(launch.again()), 409, "cooling_down")
+
+
+def disabled(kit: Kit) -> None:
+    """A disabled member keeps nothing beyond the time to save, and gets nothing."""
+    if not kit.is_person:
+        raise NotRun("TOKEN is a station's; a person's access token is needed")
+    launch = kit.take()
+    kit.needs("disable", launch)
+    try:
+        kit.expect(kit.ask(launch.again()), 403, "membership_disabled")
+        answer = kit.ask(launch)
+        kit.must(answer.status_code in (200, 403, 410), f"a renewal answered {answer.status_code}")
+    finally:
+        kit.needs("enable", launch)
+
+
+def short_line(kit: Kit) -> None:
+    """No lease outlives its license."""
+    launch = kit.take()
+    kit.needs("shorten", launch)
+    try:
+        body = kit.expect(kit.ask(launch), 200)
+        left = _moment(body["expires_at"]) - _moment(body["server_time"])
+        kit.must(left <= timedelta(minutes=5), f"the lease lasts {left}, longer than its license")
+    finally:
+        kit.needs("lengthen", launch)
+
+
+def restarted(kit: Kit) -> None:
+    """A lease outlives the portal's restart."""
+    launch = kit.take()
+    kit.needs("restart", launch)
+    _come_back(kit)
+    kit.expect(kit.ask(launch), 200)
+
+
+def _come_back(kit: Kit) -> None:
+    import time
+
+    import httpx2
+
+    end = time.monotonic() + LOCAL_PATIENCE
+    while time.monotonic() < end:
+        try:
+            if kit.http.get("/api/v1/health").status_code == 200:
+                return
+        except httpx2.HTTPError:
+            pass
+        time.sleep(0.2)
+    raise NotRun("the portal did not come back")
+
+
+def clocks(kit: Kit) -> str | None:
+    """A clock that is a day off is told, and never a reason to refuse."""
+    launch = kit.take()
+    _with_clocks(kit, launch)
+    if not kit.hands.do("day-ahead", launch.uuid):
+        return "the program's clock; the portal's was not moved"
+    try:
+        kit.expect(kit.ask(launch, seq=9), 200)
+    finally:
+        kit.needs("day-back", launch)
+    kit.expect(kit.ask(launch, seq=9), 200)
+    return None
+
+
+def _with_clocks(kit: Kit, launch: Launch) -> None:
+    now = _moment(kit.expect(kit.ask(launch), 200)["server_time"])
+    for off in (-1, 0, 1):
+        at = (now + timedelta(days=off)).isoformat()
+        kinds = [each["type"] for each in kit.expect(kit.ask(launch, client_time=at), 200)["directives"]]
+        kit.must(("notice" in kinds) or not off, f"nobody was told that a clock is {off} days off")
+
+
+def borrowing(kit: Kit) -> str | None:
+    """A borrowed seat counts as used until it is returned by its device, or written off."""
+    launch = kit.take()
+    until = _moment(kit.expect(kit.ask(launch), 200)["server_time"]) + timedelta(hours=2)
+    answer = kit.post(launch, "borrow", {"until": until.isoformat()}, key="once")
+    if answer.status_code == 409:
+        kit.expect(answer, 409, "borrow_limit")
+        raise NotRun("no seat of the product can be borrowed")
+    token = kit.expect(answer, 200, state="borrowed")["token"]
+    again = kit.post(launch, "borrow", {"until": until.isoformat()}, key="once")
+    kit.must(kit.expect(again, 200)["token"] == token, "the same Idempotency-Key was answered otherwise")
+    other = kit.post(launch, "borrow", {"until": (until + timedelta(hours=1)).isoformat()}, key="once")
+    kit.expect(other, 422, "idempotency_mismatch")
+    kit.must(kit.claims(token)["exp"] == int(until.timestamp()), "the token does not end when the loan does")
+    stranger = jws.serialize_compact({"alg": ALGORITHM}, _jti(launch), kit.launch().key, algorithms=[ALGORITHM])
+    kit.expect(kit.post(launch, "return", {"proof": stranger}), 409, "device_conflict")
+    proof = jws.serialize_compact({"alg": ALGORITHM}, _jti(launch), launch.key, algorithms=[ALGORITHM])
+    kit.expect(kit.post(launch, "return", {"proof": proof}), 204)
+    return _written_off(kit, until)
+
+
+def _written_off(kit: Kit, until: datetime) -> str | None:
+    lost = kit.take()
+    kit.expect(kit.post(lost, "borrow", {"until": until.isoformat()}), 200, state="borrowed")
+    if not kit.hands.do("write-off", lost.uuid):
+        return "borrowed and returned; nobody was there to write a loan off"
+    kit.expect(kit.ask(lost), 410, "lease_ended")
+    return None
+
+
+def _jti(launch: Launch) -> str:
+    return f'{{"jti": "{launch.uuid}"}}'
+
+
+def queue(kit: Kit) -> str | None:
+    """Who came first is served first; a seat that is offered and not fetched goes to the next."""
+    taken = kit.fill()
+    first, second = kit.launch(), kit.launch()
+    for place, launch in enumerate((first, second), start=1):
+        body = kit.expect(kit.ask(launch, queue=True), 202, state="queued")
+        kit.must(body["position"] >= place, f"place {body['position']} was given to number {place}")
+    kit.expect(kit.give_back(taken[0]), 204)
+    kit.expect(kit.ask(second, queue=True), 202)
+    if not kit.hands.do("pass-offer", first.uuid):
+        kit.expect(kit.ask(first, queue=True), 201)
+        return "the order; nobody let an offer pass"
+    kit.expect(kit.ask(second, queue=True), 201)
+    return None
+
+
+def forged(kit: Kit) -> None:
+    """Nothing but a token of the portal opens it, and no device passes for another."""
+    launch = kit.take()
+    lease = kit.expect(kit.ask(launch), 200)["token"]
+    claims = kit.claims(lease)
+    text = f'{{"iss": "{claims["iss"]}", "sub": "1", "fam": 1, "exp": 9999999999, "iat": 1}}'
+    secret = OctKey.import_key("not a secret at all, but long enough to be used as one")
+    tokens = (
+        unsigned(claims), lease,
+        jws.serialize_compact({"alg": "HS256"}, text, secret, algorithms=["HS256"]),
+        jws.serialize_compact({"alg": ALGORITHM}, text, OKPKey.generate_key(ALGORITHM), algorithms=[ALGORITHM]),
+    )  # fmt: skip
+    for token in tokens:
+        kit.expect(kit.call("GET", f"/api/v1/leases/{launch.uuid}", token), 401, "token_invalid")
+    stranger = Launch(launch.device, OKPKey.generate_key(ALGORITHM))
+    kit.expect(kit.ask(stranger), 409, "device_conflict")
+    kit.expect(kit.ask(launch, seq=5), 200)
+    kit.expect(kit.ask(launch, seq=4), 409, "device_conflict")
+
+
+def rotated(kit: Kit) -> str | None:
+    """What was signed before a rotation is still good after it."""
+    launch = kit.take()
+    before = kit.expect(kit.ask(launch), 200)["token"]
+    kit.claims(before)
+    if not kit.hands.do("rotate", launch.uuid):
+        return "the token of now; nobody was there to rotate the key"
+    after = kit.expect(kit.ask(launch), 200)["token"]
+    kit.claims(before)
+    kit.claims(after)
+    kit.must(_kid(before) != _kid(after), "the key was not rotated")
+    return None
+
+
+def _kid(token: str) -> str:
+    return str(jws.extract_compact(token.encode()).headers().get("kid"))
+
+
+def foreign(kit: Kit) -> None:
+    """Another organization's lease does not exist."""
+    launch = kit.take()
+    kit.expect(kit.show(launch, kit.other), 404, "unknown_lease")
+    kit.expect(kit.give_back(launch, kit.other), 404, "unknown_lease")
+    kit.expect(kit.ask(launch), 200)
+
+
+def edges(kit: Kit) -> str | None:
+    """Nothing is renewed that never was; a renewal never takes more seats than there are."""
+    kit.expect(kit.show(kit.launch()), 404, "unknown_lease")
+    kit.expect(kit.give_back(kit.launch()), 404, "unknown_lease")
+    launch = kit.take()
+    if not kit.hands.do("expire", launch.uuid):
+        return "unknown leases; nobody was there to let one expire"
+    kit.expect(kit.ask(launch.again()), 201)
+    probe = kit.fill()[0]
+    answer = kit.ask(launch, seq=1)
+    kit.must(answer.status_code in (200, 409), f"a renewal answered {answer.status_code}")
+    used, total = kit.counts(probe)
+    kit.must(used <= total, f"{used} of {total} seats are in use")
+    return "one person with two spellings of an address is not to be seen from outside"
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)
+
+
+POINTS: dict[str, Point] = {
+    "fifty launches at once": at_once,
+    "the same question three times": same_put,
+    "a launch after it has expired": after_expiry,
+    "given back twice": give_back_twice,
+    "renewed after an administrator's end": after_end,
+    "a member disabled during his session": disabled,
+    "a license that ends before its lease": short_line,
+    "a restart of the portal": restarted,
+    "a clock that is a day off": clocks,
+    "borrowed, returned, written off": borrowing,
+    "the queue's order, and an offer that passes": queue,
+    "forged tokens and cloned devices": forged,
+    "a new signing key": rotated,
+    "another organization's lease": foreign,
+    "expired leases at the limit": edges,
+}

@@ -1,0 +1,54 @@
+"""The simulated fleet: it sails for this machine only, gives back what it took, and says how it went."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from core.activity import COMMAND
+from core.cli import main
+from core.cli.fleet import Log, is_here
+from core.dates import now
+from core.leases import Lease
+from core.oauth import stations
+from models import Organization, Product
+from tests.cast import Cast
+
+QUICK = ["--seats", "8", "--minutes", "0.06", "--seed", "4", "--product", "render"]
+
+
+@pytest.mark.on_sqlite
+def test_a_fleet_takes_seats_and_gives_them_back(
+    server: str, on_app: Session, cast: Cast, capsys: pytest.CaptureFixture[str]
+) -> None:
+    organization = Organization.locked(on_app, cast.organization_id)
+    product = on_app.get_one(Product, cast.product["render"])
+    _station, key = stations.add(organization, product, "Fleet", COMMAND, now())
+    on_app.commit()
+    assert main(["fleet", key, "--url", server, *QUICK]) == 0
+    *events, summary = capsys.readouterr().out.splitlines()
+    counts = {words.split(None, 1)[1]: int(words.split()[0]) for words in events}
+    on_app.rollback()
+    live = on_app.scalars(select(Lease).where(*Lease.LIVE)).all()
+    taken = counts["taken"]
+    assert 0 < taken == counts["given back"] + counts.get("crashes", 0)
+    assert len(live) <= counts.get("crashes", 0)
+    assert summary.startswith("At most ")
+
+
+@pytest.mark.parametrize("url", ["http://[2001:db8::1]", "http://192.0.2.1:8000", "nonsense"])
+def test_a_fleet_does_not_sail_for_other_machines(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fleet", "st_x", "--url", url, *QUICK]) == 1
+    assert "--" in capsys.readouterr().err
+
+
+def test_this_machine_is_known_by_its_addresses() -> None:
+    assert [is_here(host) for host in ("127.0.0.1", "::1", "localhost", "192.0.2.1")] == [True, True, True, False]
+
+
+def test_a_portal_that_fails_is_no_success() -> None:
+    log = Log()
+    assert log.is_well
+    log.events["server error"] += 1
+    assert not log.is_well
