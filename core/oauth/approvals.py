@@ -58,8 +58,9 @@ def waiting(session: Session, text: str, now: datetime) -> DeviceCode:
     query = select(DeviceCode).where(DeviceCode.user_code_hash == _hidden(typed(text)), *open_)
     found = session.scalars(query.where(DeviceCode.expires_at > now).with_for_update()).one_or_none()
     if found is None:
-        raise BadInput(_l("No program waits with this code. Codes live 10 minutes; the program shows a new one."),
-                       field="user_code")  # fmt: skip
+        raise BadInput(
+            _l("No application waits with this code; after 10 minutes it shows a new one."), field="user_code"
+        )
     return found
 
 
