@@ -9,7 +9,8 @@ from sqlalchemy import Connection, Engine, insert, update
 from sqlalchemy.orm import Session
 
 from core.dates import now
-from core.leases import BY_ADMIN, LEASE, Denial, Device, Lease, Ticket
+from core.grants import TokenFamily
+from core.leases import BY_ADMIN, LEASE, Denial, Device, Lease, Station, Ticket
 from models import License
 from tests.cast import Cast
 from tests.statements import fill_accounts
@@ -32,12 +33,29 @@ def begin(session: Session, cast: Cast, who: str, license: str, state: str = "ru
     session.add(device)
     session.flush()
     values = {**_values(cast, license, at, account_id, device.id), **_moved(STATES[state], at), **more}
+    values["organization_id"] = cast.other_id if license == "other" else cast.organization_id
     lease = Lease(uuid=f"{who}-{license}-{state}", holder=f"a{account_id}:d{device.id}", **values)
     session.add(lease)
     license_row = session.get_one(License, cast.license[license])
     license_row.in_use += 1
     session.commit()
     return lease.id
+
+
+def scene(session: Session, cast: Cast) -> dict[str, int]:
+    """What pages about running programs are about, by name: their ids."""
+    running, borrowed = begin(session, cast, "bob", "cloud"), begin(session, cast, "carol", "cloud", "borrowed")
+    family = TokenFamily(account_id=cast.bob.account_id, organization_id=cast.organization_id,
+                         client_name="Render Studio", made_at=now())  # fmt: skip
+    station = Station(organization_id=cast.organization_id, product_id=cast.product["render"], name="CI-BUILD-01",
+                      key_hash=Station.hashed("st_x"), made_by=cast.alice.account_id, made_at=now())  # fmt: skip
+    session.add_all([family, station])
+    deny(session, cast, "dora", "render", "membership_disabled", "You are disabled. An administrator can change that.")
+    return {
+        "session": running, "borrowed": borrowed, "foreign": begin(session, cast, "mallory", "other"),
+        "device": session.get_one(Lease, running).device_id, "sign_in": family.id, "station": station.id,
+        "render": cast.product["render"],
+    }  # fmt: skip
 
 
 def deny(session: Session, cast: Cast, who: str, product: str, code: str, detail: str) -> None:

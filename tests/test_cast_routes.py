@@ -23,6 +23,11 @@ from tests.visit import Visit
 TABLE = """
                                                    alice carol   bob  dora  dave mallory  erin  otto anonymous
 GET  /                                               303   303   303   303   303     303   303   303       303
+GET  /activate                                       200   200   200   200   200     200   200   200       303
+POST /activate/approve                               303   303   303   303   303     303   303   303       303
+GET  /activate/approved                              200   200   200   200   200     200   200   200       303
+POST /activate/decline                               303   303   303   303   303     303   303   303       303
+GET  /activate/declined                              200   200   200   200   200     200   200   200       303
 GET  /admin/permissions                              200   200   403   403   404     200   404   404       303
 POST /admin/permissions/{annual}                     303   303   403   403   404     404   404   404       303
 POST /admin/permissions/{annual}/{bob}/take          303   303   403   403   404     404   404   404       303
@@ -41,6 +46,20 @@ GET  /admin/products/{annual}/reveal                 303   303   403   403   404
 POST /admin/products/{annual}/reveal                 200   200   403   403   404     404   404   404       303
 GET  /admin/settings                                 200   200   403   403   404     200   404   404       303
 POST /admin/settings                                 303   303   403   403   404     303   404   404       303
+GET  /admin/stations                                 200   200   403   403   404     200   404   404       303
+POST /admin/stations                                 200   200   403   403   404     422   404   404       303
+GET  /admin/stations/{station}/rename                200   200   403   403   404     404   404   404       303
+POST /admin/stations/{station}/rename                303   303   403   403   404     404   404   404       303
+GET  /admin/stations/{station}/revoke                200   200   403   403   404     404   404   404       303
+POST /admin/stations/{station}/revoke                303   303   403   403   404     404   404   404       303
+GET  /admin/status                                   200   200   403   403   404     200   404   404       303
+GET  /admin/status/live                              200   200   403   403   404     200   404   404       303
+GET  /admin/status/{session}/end                     200   200   403   403   404     404   404   404       303
+POST /admin/status/{session}/end                     303   303   403   403   404     404   404   404       303
+GET  /admin/status/{borrowed}/write-off              200   200   403   403   404     404   404   404       303
+POST /admin/status/{borrowed}/write-off              303   303   403   403   404     404   404   404       303
+POST /admin/status/{borrowed}/end                    409   409   403   403   404     404   404   404       303
+POST /admin/status/{session}/write-off               409   409   403   403   404     404   404   404       303
 GET  /admin/users                                    200   200   403   403   404     200   404   404       303
 POST /admin/users                                    303   303   403   403   404     303   404   404       303
 GET  /admin/users/counts                             200   200   403   403   404     200   404   404       303
@@ -68,6 +87,16 @@ GET  /confirm/sent                                   200   200   200   200   200
 GET  /confirm/{nothing}                              410   410   410   410   410     410   410   410       410
 POST /confirm/{nothing}                              410   410   410   410   410     410   410   410       410
 POST /confirm/{nothing}/not-me                       410   410   410   410   410     410   410   410       410
+GET  /devices                                        200   200   200   200   200     200   200   200       303
+GET  /devices/{device}/rename                        404   404   200   404   404     404   404   404       303
+POST /devices/{device}/rename                        404   404   303   404   404     404   404   404       303
+GET  /devices/{device}/unbind                        404   404   200   404   404     404   404   404       303
+POST /devices/{device}/unbind                        404   404   303   404   404     404   404   404       303
+GET  /devices/{device}/remove                        404   404   200   404   404     404   404   404       303
+POST /devices/{device}/remove                        404   404   303   404   404     404   404   404       303
+GET  /devices/{device}/not-me                        404   404   200   404   404     404   404   404       303
+POST /devices/{device}/not-me                        404   404   303   404   404     404   404   404       303
+POST /devices/sign-ins/{sign_in}/not-me              404   404   303   404   404     404   404   404       303
 GET  /email/{nothing}                                410   410   410   410   410     410   410   410       410
 POST /email/{nothing}                                410   410   410   410   410     410   410   410       410
 GET  /healthz                                        200   200   200   200   200     200   200   200       200
@@ -189,12 +218,12 @@ def endpoint_of(visit: Visit, address: str) -> str:
 
 @pytest.mark.on_sqlite
 def test_table_has_every_address(app: Flask) -> None:
-    """A new address needs its row; the API's know no person (`test_api_input.py`)."""
+    """A new address needs its row; what programs call knows no person (`test_api_input.py`, `test_oauth.py`)."""
     routes = {
         (method, re.sub(r"<[^>]+>", "*", str(rule)))
         for rule in app.url_map.iter_rules()
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
-        if rule.endpoint != "static" and not rule.endpoint.startswith("api.")
+        if rule.endpoint != "static" and not rule.endpoint.startswith(("api.", "oauth."))
     }
     written = {(method, re.sub(r"{\w+}|(?<=/items/)1", "*", address)) for method, address, _statuses in rows()}
     assert written == routes
@@ -208,6 +237,8 @@ FOREIGN = (
     "/admin/permissions/{other}/{bob}/take",
     "/admin/products/{other}/reveal",
     "/admin/products/{other}/copy",
+    "/admin/status/{foreign}/end",
+    "/admin/status/{foreign}/write-off",
     *(f"/admin/users/{{mallory}}/{what}" for what in (
         "co-admin", "disable", "enable", "link", "member", "remove", "resend", "restore", "withdraw",
     )),

@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from flask import Flask
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from core.activity import Activity
-from core.leases import BY_ADMIN, WRITTEN_OFF, Lease
+from core.leases import Lease
 from models import License
 from tests import sessions
 from tests.cast import Cast

@@ -7,21 +7,32 @@ from collections.abc import Callable
 from flask import Flask
 
 from core import mail, tokens
+from core.dates import now
 from core.db import db
+from core.oauth import approvals
 from core.tokens import Purpose
+from tests import sessions
 from tests.cast import PASSWORD, Cast
 from tests.clients import Client, sign_in
 from tests.kestrel import Kestrel
 
 #: What a row's form sends.
 FIELDS: dict[str, dict[str, str]] = {
+    "GET /activate": {"user_code": "{code}"},
+    "POST /activate/approve": {"user_code": "{code}"},
+    "POST /activate/decline": {"user_code": "{code}"},
     "POST /admin/products": {"permission_key": "{shared_key}"},
     "POST /admin/products/validate": {"permission_key": "{shared_key}"},
     "POST /admin/settings": {"name": "Kestrel Works", "zone": "UTC"},
+    "POST /admin/stations": {"name": "CI-BUILD-02", "product": "{render}"},
+    "POST /admin/stations/{station}/rename": {"name": "CI-BUILD-03"},
+    "POST /admin/status/{borrowed}/end": {"seconds": "900"},
+    "POST /admin/status/{session}/end": {"message": "For the tender", "seconds": "900"},
     "POST /admin/users": {"emails": "somebody@firm.example"},
     "POST /admin/users/{bob}/co-admin": {"replaces": "{carol}"},
     "POST /admin/permissions/{annual}": {"had": "{bob}", "tick": "{bob}"},
     "POST /confirm": {"email": "somebody@firm.example"},
+    "POST /devices/{device}/rename": {"name": "Desk"},
     "POST /invitations/{invitation}/sign-up": {"name": "Somebody", "password": "six lanterns on the quay"},
     "POST /login": {"email": "bob@example.com", "password": PASSWORD},
     "POST /operator/keys": {"product": "draft", "type": "annual", "seats": "1"},
@@ -84,8 +95,15 @@ class Visit:
                 **self.cast.license, "kestrel": self.cast.organization_id, "letter": letter.id, "nothing": "x" * 40,
                 "key": kestrel.license("annual").key_id, "own": key.licenses[0].id,
                 "shared_key": self.cast.unused["shared"], "personal_key": self.cast.unused["personal"],
-                "invitation": self._invitation(kestrel),
+                "invitation": self._invitation(kestrel), "code": approvals.new_user_code(), **sessions.scene(db.session, self.cast),
             }  # fmt: skip
+            self._keep_code()
+
+    def _keep_code(self) -> None:
+        """Let a program wait with a code."""
+        code, names = str(self.values["code"]), {"client_name": "ARES Commander", "device_name": "WS-14"}
+        approvals.keep(db.session, "its own", code, now(), **names)
+        db.session.commit()
 
     def _invitation(self, kestrel: Kestrel) -> str:
         secret = self.app.extensions["settings"].secret_key
