@@ -37,6 +37,7 @@ class Program:
     device: dict[str, Any]
     product: str = "render"
     seq: int = 0
+    uuid: str = UUID  # of the launch that is meant where none is named
 
     def send(self, method: str, path: str, **how: Any) -> TestResponse:
         """Ask at an address of the API."""
@@ -44,27 +45,28 @@ class Program:
         base_url = self.app.extensions["settings"].base_url
         return self.app.test_client().open(f"/api/v1/{path}", method=method, base_url=base_url, headers=headers, **how)
 
-    def ask(self, uuid: str = UUID, **more: Any) -> TestResponse:
+    def ask(self, uuid: str = "", **more: Any) -> TestResponse:
         """Take, keep, or wait for a seat; a call counts one on."""
         self.seq += 1
         body = {"product": self.product, "device": self.device, "seq": self.seq, **more}
-        return self.send("PUT", f"leases/{uuid}", json=body)
+        return self.send("PUT", f"leases/{uuid or self.uuid}", json=body)
 
-    def show(self, uuid: str = UUID) -> TestResponse:
+    def show(self, uuid: str = "") -> TestResponse:
         """How a launch stands."""
-        return self.send("GET", f"leases/{uuid}")
+        return self.send("GET", f"leases/{uuid or self.uuid}")
 
-    def give_back(self, uuid: str = UUID) -> TestResponse:
+    def give_back(self, uuid: str = "") -> TestResponse:
         """Give a seat back."""
-        return self.send("DELETE", f"leases/{uuid}")
+        return self.send("DELETE", f"leases/{uuid or self.uuid}")
 
-    def borrow(self, until: datetime, uuid: str = UUID, **headers: str) -> TestResponse:
+    def borrow(self, until: datetime, uuid: str = "", **headers: str) -> TestResponse:
         """Take a seat along."""
-        return self.send("POST", f"leases/{uuid}/borrow", json={"until": until.isoformat()}, headers=headers)
+        body = {"until": until.isoformat()}
+        return self.send("POST", f"leases/{uuid or self.uuid}/borrow", json=body, headers=headers)
 
-    def bring_back(self, proof: str, uuid: str = UUID) -> TestResponse:
+    def bring_back(self, proof: str, uuid: str = "") -> TestResponse:
         """Bring a borrowed seat back."""
-        return self.send("POST", f"leases/{uuid}/return", json={"proof": proof})
+        return self.send("POST", f"leases/{uuid or self.uuid}/return", json={"proof": proof})
 
 
 Programs = Callable[..., Program]
