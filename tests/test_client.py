@@ -8,24 +8,41 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
+import httpx2
 import pytest
-from portal_seat import Client, Directive, LeaseEnded, NoSeatAvailable, Refused, State, TokenInvalid
+from portal_seat import (
+    BorrowTooLong,
+    Client,
+    Code,
+    Directive,
+    LeaseEnded,
+    MembershipDisabled,
+    NoSeatAvailable,
+    Refused,
+    State,
+    TokenInvalid,
+)
+from portal_seat.clock import SystemClock
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from core import grants
 from core.activity import COMMAND
 from core.dates import now
+from core.grants import TokenFamily
 from core.leases import Lease
 from core.oauth import stations
 from core.seats import ending
 from core.settings import ROOT
 from models import License, Organization, Product
 from tests.cast import Cast
-from tests.client_desk import until
+from tests.client_desk import FakePortal, until
+from tests.clients import Client as Browser
 
 pytestmark = pytest.mark.on_sqlite
 PRODUCT = "render"
@@ -188,6 +205,104 @@ def test_a_lost_seat_comes_back_when_one_is_free(
 
 def test_entitlements_say_what_may_run(client: Client) -> None:
     assert PRODUCT in {each.product for each in client.entitlements() if each.may_run}
+
+
+# ── signed in as a person ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def bob(server: str, client_for: Callable[[str], Browser], tmp_path: Path) -> Iterator[Client]:
+    """A client on bob's computer; he approves each code that it shows, in his browser."""
+    browser = client_for("bob")
+
+    def approve(code: Code) -> None:
+        assert browser.send("/activate/approve", user_code=code.code).location == "/activate/approved"
+
+    with Client(server, folder=tmp_path, on_sign_in=approve, clock=Hurried(), device_name="WS-14") as made:
+        yield made
+
+
+class Hurried(SystemClock):
+    """A clock that does not wait between two questions about a code."""
+
+    def sleep(self, seconds: float) -> None:
+        """Go on."""
+
+
+def test_a_person_signs_in_when_he_first_needs_a_seat(bob: Client, on_app: Session, cast: Cast) -> None:
+    with bob.seat(PRODUCT) as seat:
+        lease = the_lease(on_app)
+        assert (lease.account_id, lease.device.name) == (cast.bob.account_id, "WS-14")
+        family = on_app.scalars(select(TokenFamily)).one()
+        assert family.key_thumbprint == bob.portal.device.thumbprint
+        assert seat.answer is not None
+        assert bob.portal._checked(seat.answer.token).lease_id == seat.lease_id
+
+
+def test_a_sign_in_goes_on_with_new_tokens(bob: Client, on_app: Session) -> None:
+    with bob.seat(PRODUCT) as seat:
+        kept = bob.portal.store.read("sign-in")
+        bob.portal.store.write("sign-in", {**kept, "ends_at": 0.0})
+        seat.ask_now()
+        assert seat.may_work
+        assert bob.portal.store.read("sign-in")["refresh_token"] != kept["refresh_token"]
+    assert len(on_app.scalars(select(TokenFamily)).all()) == 1
+
+
+def test_a_computer_whose_clock_is_a_day_off_signs_in_and_works(bob: Client) -> None:
+    clock = bob.portal.wire.clock
+    for off in (-86_400, 86_400):
+        clock.wall = lambda off=off: time.time() + off  # type: ignore[method-assign, misc]
+        bob.sign_out()
+        with bob.seat(PRODUCT) as seat:
+            seat.ask_now()
+            assert seat.state is State.LICENSED
+
+
+def test_an_ended_sign_in_keeps_nothing_but_saving(bob: Client, on_app: Session) -> None:
+    with bob.seat(PRODUCT) as seat:
+        grants.revoke(on_app, TokenFamily.revoked_at.is_(None), now())
+        on_app.commit()
+        seat.ask_now()
+        assert seat.state is State.READ_ONLY
+
+
+def test_who_is_disabled_saves_first(
+    bob: Client, client_for: Callable[[str], Browser], on_app: Session, cast: Cast
+) -> None:
+    told: list[Directive] = []
+    with bob.seat(PRODUCT, on_directive=told.append) as seat:
+        client_for("alice").send(f"/admin/users/{cast.bob.member_id}/disable")
+        seat.ask_now()
+        assert seat.may_work
+        assert [each.kind for each in told] == ["save_and_close"]
+        assert 890 < (seat.seconds_to_close or 0) <= 900
+        pass_window(on_app)
+        seat.ask_now()
+        assert not seat.may_work
+    with pytest.raises(MembershipDisabled), bob.seat(PRODUCT):
+        pytest.fail("It started.")
+
+
+def test_a_borrowed_seat_works_without_the_portal_until_it_is_returned(bob: Client, on_app: Session) -> None:
+    with bob.seat(PRODUCT) as seat:
+        seat.borrow(now() + timedelta(days=1))
+        assert seat.is_borrowed
+    assert the_lease(on_app).borrowed_until is not None
+    refresh = bob.portal.wire._http
+    bob.portal.wire._http = httpx2.Client(transport=FakePortal(None).transport)
+    with bob.seat(PRODUCT) as seat:
+        assert seat.state is State.LICENSED
+    bob.portal.wire._http = refresh
+    assert [loan.product for loan in bob.loans()] == [PRODUCT]
+    assert bob.bring_back(PRODUCT)
+    assert (live(on_app), bob.loans()) == (0, [])
+
+
+def test_a_seat_is_not_borrowed_for_a_month(bob: Client) -> None:
+    with bob.seat(PRODUCT) as seat, pytest.raises(BorrowTooLong) as raised:
+        seat.borrow(now() + timedelta(days=30))
+    assert raised.value.facts["max_until"]
 
 
 # ── the command ──────────────────────────────────────────────────────────────────────────────────────────────────────
