@@ -95,13 +95,14 @@ class Visit:
                 **self.cast.license, "kestrel": self.cast.organization_id, "letter": letter.id, "nothing": "x" * 40,
                 "key": kestrel.license("annual").key_id, "own": key.licenses[0].id,
                 "shared_key": self.cast.unused["shared"], "personal_key": self.cast.unused["personal"],
-                "invitation": self._invitation(kestrel), "code": approvals.new_user_code(), **sessions.scene(db.session, self.cast),
+                "invitation": self._invitation(kestrel), **sessions.scene(db.session, self.cast),
             }  # fmt: skip
             self._keep_code()
 
     def _keep_code(self) -> None:
         """Let a program wait with a code."""
-        code, names = str(self.values["code"]), {"client_name": "ARES Commander", "device_name": "WS-14"}
+        names = {"client_name": "ARES Commander", "device_name": "WS-14"}
+        self.values["code"] = code = approvals.new_user_code()
         approvals.keep(db.session, "its own", code, now(), **names)
         db.session.commit()
 
