@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import stat
 import threading
 from pathlib import Path
@@ -25,6 +26,7 @@ from portal_seat.device import Device
 from portal_seat.store import Store
 
 from core.denials import CODES as ALL_CODES
+from core.settings import ROOT
 from tests.client_desk import NOON, FakePortal, StillClock, active, problem, until
 
 URL = "https://portal.example"
@@ -42,6 +44,14 @@ def client(tmp_path: Path, portal: FakePortal, clock: StillClock) -> Client:
 
 def test_every_code_of_the_portal_has_its_error() -> None:
     assert set(Refused._known) == set(CODES)
+
+
+def test_the_guide_says_what_to_do_about_every_code() -> None:
+    guide = (ROOT / "docs" / "application-developers.md").read_text(encoding="utf-8")
+    rows = [line.split("|") for line in guide.splitlines() if line.startswith(("| 4", "| 5"))]
+    told = {code: row[1] for row in rows for code in re.findall(r"`([a-z_]+)`", row[2])}
+    assert told.keys() == ALL_CODES.keys()
+    assert [code for code, means in ALL_CODES.items() if str(means.status) not in told[code]] == []
 
 
 @pytest.mark.parametrize("code", CODES)
