@@ -25,13 +25,13 @@ log = logging.getLogger("portal.alive")
 ENOUGH = ALIVE_EVERY * 1.5  # a sign so new needs no other; with the pause between two looks it is less than AWAY
 
 
-def begin(app: Flask, settings: Settings) -> None:
+def begin(app: Flask, settings: Settings, stopping: threading.Event) -> None:
     """Forgive the silence before this web process, before it answers; then see that there is a sign of life."""
     if is_ready(settings):
         rounds.once(app, keep)
     name, every = "sign of life", ALIVE_EVERY.total_seconds()
     # A daemon: there is nothing that its end could lose.
-    threading.Thread(target=rounds.repeat, args=(app, threading.Event(), every, keep), name=name, daemon=True).start()
+    threading.Thread(target=rounds.repeat, args=(app, stopping, every, keep), name=name, daemon=True).start()
 
 
 def is_ready(settings: Settings) -> bool:

@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import threading
 from pathlib import Path
 from wsgiref.headers import Headers
 
@@ -64,7 +65,7 @@ def create() -> Front:
 
     settings = with_secrets(settings_.current(), create=True)
     app = create_app(settings)
-    alive.begin(app, settings)
+    alive.begin(app, settings, threading.Event())
     return Front(with_static(app.wsgi_app), headers=list(HEADERS.items()))
 
 
