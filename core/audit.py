@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import groupby
 
-from sqlalchemy import func, select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, ScalarSelect, String, and_, case, cast, func, literal, or_, select
+from sqlalchemy.orm import Session, aliased
 
 from core.activity import PORTAL, entries, first_broken
+from core.leases import Lease, Ticket, UsageDay
 from models import ADMINISTRATOR, CO_ADMINISTRATOR, Account, License, Member, Organization, Permission, PermissionKey
 
 AT_ONCE = 1000  # entries of Activity in memory at one time
@@ -18,7 +19,7 @@ _is_enabled = Member.confirmed_at.is_not(None) & Member.disabled_at.is_(None) & 
 
 def faults(session: Session) -> list[str]:
     """Everything that is not as the rules leave it, one sentence each; changes nothing."""
-    looks = (roles, people, owners, permissions, doubles, counts, days, chains)
+    looks = (roles, people, owners, permissions, doubles, counts, days, seats, holders, copies, usage, chains)
     return [sentence for look in looks for sentence in look(session)]
 
 
@@ -101,6 +102,59 @@ def days(session: Session) -> Iterator[str]:
     wrong = (redeemed & (~has_start | (has_end != ends))) | (~redeemed & (has_start | has_end))
     for license in session.scalars(query.where(wrong).order_by(License.id)):
         yield f"License {license} does not know when it starts or ends."
+
+
+def seats(session: Session) -> Iterator[str]:
+    """The seats that a license counts are those of live leases, and those held for people who wait."""
+    taken = and_(Lease.license_id == License.id, *Lease.LIVE, Lease.takes_seat)
+    in_use = _number(Lease, taken) + _number(Ticket, Ticket.license_id == License.id)
+    reserved = _number(Lease, taken & Lease.is_reserved)
+    query = select(License.id, License.in_use, in_use, License.reserved_in_use, reserved)
+    wrong = (License.in_use != in_use) | (License.reserved_in_use != reserved)
+    for license, said, number, said_reserved, number_reserved in session.execute(
+        query.where(wrong).order_by(License.id)
+    ):
+        if said != number:
+            yield f"License {license} says that {said} seats are in use; it is {number}."
+        if said_reserved != number_reserved:
+            yield f"License {license} says that {said_reserved} given seats are in use; it is {number_reserved}."
+
+
+def holders(session: Session) -> Iterator[str]:
+    """A lease names whose seat it is: the person's own, or one that a device of his or of a station draws."""
+    own = literal("a") + cast(Lease.account_id, String)
+    device = literal(":d") + cast(Lease.device_id, String)
+    station = literal("s") + cast(Lease.station_id, String) + device
+    # Who has lost a reservation keeps its seat while he saves.
+    is_right = case(
+        (Lease.station_id.is_not(None), and_(Lease.holder == station, ~Lease.is_reserved)),
+        (Lease.is_reserved, Lease.holder == own),
+        else_=or_(Lease.holder == own + device, and_(Lease.holder == own, Lease.permission_id.is_(None))),
+    )
+    for lease in session.scalars(select(Lease.id).where(*Lease.LIVE, ~is_right).order_by(Lease.id)):
+        yield f"Lease {lease} does not say whose seat it is."
+
+
+def copies(session: Session) -> Iterator[str]:
+    """A lease that takes no seat shares that of another one of its holder."""
+    other = aliased(Lease)
+    shared = and_(other.license_id == Lease.license_id, other.holder == Lease.holder, other.takes_seat)
+    has_seat = select(other.id).where(shared, other.ended_at.is_(None)).exists()
+    alone = select(Lease.id).where(*Lease.LIVE, ~Lease.takes_seat, ~has_seat)
+    for lease in session.scalars(alone.order_by(Lease.id)):
+        yield f"Lease {lease} runs on no seat."
+
+
+def usage(session: Session) -> Iterator[str]:
+    """What a day saw is no less than nothing."""
+    negative = (UsageDay.peak < 0) | (UsageDay.check_outs < 0) | (UsageDay.denials < 0)
+    query = select(UsageDay.license_id, UsageDay.day).where(negative)
+    for license, day in session.execute(query.order_by(UsageDay.license_id, UsageDay.day)):
+        yield f"License {license} counts less than nothing on {day}."
+
+
+def _number(of: type[Lease] | type[Ticket], which: ColumnElement[bool]) -> ScalarSelect[int]:
+    return select(func.count()).select_from(of).where(which).correlate(License).scalar_subquery()
 
 
 def chains(session: Session) -> Iterator[str]:

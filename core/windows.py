@@ -19,6 +19,7 @@ from sqlalchemy import (
     false,
     func,
     literal,
+    null,
     or_,
     select,
     table,
@@ -138,6 +139,7 @@ def _begin(session: Session, which: Which, gives_up: Which | None, reason: str, 
         values["expires_at"] = case((begins, until), else_=Lease.expires_at)
     if gives_up is not None:
         values["is_reserved"] = case((gives_up, false()), else_=Lease.is_reserved)
+        values["permission_id"] = case((gives_up, null()), else_=Lease.permission_id)
     session.connection().execute(update(Lease).where(*Lease.LIVE, which).values(values))
 
 

@@ -16,6 +16,7 @@ from core.db import engine_for
 from tests.cast import Cast
 from tests.databases import Database, environ
 from tests.kestrel import Kestrel
+from tests.seat_desk import SeatDesk
 
 #: What somebody did with SQL → the one sentence that says so. `:bob` is a member's id, `:annual` a license's.
 BROKEN = {
@@ -37,6 +38,20 @@ BROKEN = {
     "UPDATE activity SET hash = previous_hash WHERE stream = :kestrel AND number = 4": "changed at entry 4",
     "DELETE FROM activity WHERE stream = :kestrel AND number = 2": "changed at entry 3",
     "DELETE FROM activity WHERE stream = :kestrel AND number < 3": "changed at entry 3",
+}
+
+
+#: The same of what runs: bob has a draft and two copies of render, carol her reserved seat, and alice waits.
+BROKEN_SEATS = {
+    "UPDATE license SET in_use = in_use + 1 WHERE id = :annual": "says that 2 seats are in use; it is 1",
+    "UPDATE license SET in_use = 0, reserved_in_use = 0 WHERE id = :annual": "says that 0 seats are in use; it is 1",
+    "UPDATE license SET reserved_in_use = 0 WHERE id = :annual": "says that 0 given seats are in use; it is 1",
+    "DELETE FROM queue_ticket WHERE license_id IS NOT NULL": "seats are in use; it is",
+    "UPDATE lease SET ended_at = taken_at, ended_reason = 'expired' WHERE uuid = 'u1'": "1 seats are in use; it is 0",
+    "UPDATE lease SET is_reserved = false WHERE uuid = 'u1'": "Lease 1 does not say whose seat it is",
+    "UPDATE lease SET holder = 'p1' WHERE uuid = 'u1'": "Lease 1 does not say whose seat it is",
+    "UPDATE lease SET takes_seat = false WHERE uuid = 'u1'": "Lease 1 runs on no seat",
+    "UPDATE usage_day SET denials = -1 WHERE license_id = :annual": "counts less than nothing on",
 }
 
 
@@ -74,6 +89,34 @@ def test_one_sentence_says_what_somebody_changed(kestrel: Kestrel, statement: st
     kestrel.session.execute(text(statement), wanted)
     kestrel.session.expire_all()
     assert [BROKEN[statement] in sentence for sentence in faults(kestrel.session)].count(True) == 1
+
+
+@pytest.fixture
+def running(kestrel: Kestrel, cast: Cast) -> Kestrel:
+    """Sessions of every kind, and somebody for whom a seat is held."""
+    desk = SeatDesk(kestrel.session, cast)
+    for name, uuid, product, device in (
+        ("bob", "u1", "draft", "desk"), ("bob", "u2", "render", "desk"), ("bob", "u3", "render", "desk"),
+        ("carol", "u4", "render", "desk"),
+    ):  # fmt: skip
+        desk.seat(name, uuid, product, device)
+    desk.fill(4)
+    desk.ask("alice", "u5", queue=True)
+    desk.give_back("bob", "fill-0", "d0")
+    return kestrel
+
+
+def test_nothing_is_wrong_with_what_runs(running: Kestrel) -> None:
+    assert faults(running.session) == []
+
+
+@pytest.mark.parametrize("statement", BROKEN_SEATS)
+def test_one_sentence_says_what_somebody_changed_of_a_seat(running: Kestrel, statement: str) -> None:
+    running.session.execute(
+        text(statement), {"annual": running.cast.license["annual"]} if ":annual" in statement else {}
+    )
+    running.session.expire_all()
+    assert [BROKEN_SEATS[statement] in sentence for sentence in faults(running.session)].count(True) == 1
 
 
 def test_every_fault_is_a_sentence(kestrel: Kestrel) -> None:
