@@ -43,6 +43,29 @@ FAULTS = {
     "a key has one owner": """
         SELECT id FROM permission_key WHERE (redeemed_at IS NULL) <> (organization_id IS NULL AND account_id IS NULL)
         OR (organization_id IS NOT NULL AND account_id IS NOT NULL)""",
+    "a seat is in use where a lease takes it or an offer holds it": """
+        SELECT l.id FROM license l WHERE l.in_use <> (SELECT count(*) FROM lease WHERE license_id = l.id
+        AND ended_at IS NULL AND takes_seat) + (SELECT count(*) FROM queue_ticket WHERE license_id = l.id)""",
+    "a seat in use is given or drawn": """
+        SELECT l.id FROM license l WHERE l.reserved_in_use <> (SELECT count(*) FROM lease WHERE license_id = l.id
+        AND ended_at IS NULL AND takes_seat AND is_reserved)""",
+    "whoever shares a seat shares one that is taken": """
+        SELECT c.id FROM lease c WHERE c.ended_at IS NULL AND NOT c.takes_seat AND NOT EXISTS (SELECT 1 FROM lease s
+        WHERE s.license_id = c.license_id AND s.holder = c.holder AND s.ended_at IS NULL AND s.takes_seat)""",
+    "a seat of one's own serves one device": """
+        SELECT holder FROM lease WHERE ended_at IS NULL AND account_id IS NOT NULL AND holder NOT LIKE '%:%'
+        GROUP BY license_id, holder HAVING count(DISTINCT device_id) > 1""",
+    "no lease that can end outlives its license": """
+        SELECT c.id FROM lease c JOIN license l ON l.id = c.license_id WHERE c.ended_at IS NULL
+        AND l.ends_at < CASE WHEN c.ending_at < c.expires_at THEN c.ending_at ELSE c.expires_at END""",
+    "who has left the organization asks and waits for nothing there": """
+        SELECT t.id FROM queue_ticket t WHERE t.account_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM member m
+        WHERE m.account_id = t.account_id AND m.organization_id = t.organization_id AND m.ended_at IS NULL)""",
+    "what runs for somebody who is gone has its end": """
+        SELECT c.id FROM lease c WHERE c.ended_at IS NULL AND c.ending_at IS NULL AND c.borrowed_until IS NULL
+        AND c.organization_id IS NOT NULL AND c.account_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM member m
+        WHERE m.account_id = c.account_id AND m.organization_id = c.organization_id AND m.disabled_at IS NULL
+        AND m.ended_at IS NULL)""",
 }  # fmt: skip
 OVERSOLD = "SELECT id, reserved, seats FROM license WHERE reserved > seats"
 

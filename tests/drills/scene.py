@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from flask import Flask
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
 from core.activity import COMMAND, Actor
 from core.dates import LicenseType, now
 from core.db import db
+from core.denials import Denied
+from core.grants import TokenFamily
 from core.sealing import Sealer
+from core.seats import giving, taking
+from core.seats.asking import Asking, Caller
 from core.tokens import Purpose, make
 from models import Account, Item, PermissionKey, Product
 from tests.cast import PASSWORD, SEAL_KEY, SECRET_KEY, Cast, Player
@@ -207,6 +212,17 @@ class Scene:
         self.command(change)
         self._clients.pop(name, None)
 
+    def program(self, name: str, product: str, number: int, *, goes: bool, waits: bool) -> None:
+        """Somebody's program asks for a seat, renews it, waits, or gives it back; that is nobody's deed."""
+        account_id, launch = self.player(name).account_id, f"{name} {product} {number}"
+        with self.app.app_context():
+            caller = signed_in(db.session, account_id)
+            with contextlib.suppress(Denied):
+                if goes:
+                    giving.give_back(db.session, caller, launch, now())
+                else:
+                    taking.ask(db.session, caller, Asking(launch, product, f"{name} {number % 2}", queue=waits), now())
+
     def change_address(self, name: str, email: str, htmx: bool) -> None:
         """Ask for another address and open the link that is mailed to it."""
         player = self.player(name)
@@ -214,6 +230,20 @@ class Scene:
         nonce = self.ask("SELECT nonce FROM account WHERE id = :id", id=player.account_id)[0].nonce
         if wanted.status_code < 400 and nonce:
             self.do(name, f"/email/{make(SECRET_KEY, Purpose.CHANGE_EMAIL, nonce, player.account_id)}", htmx)
+
+
+def signed_in(session: Session, account_id: int) -> Caller:
+    """A program's sign-in for what somebody belongs to now, a new one when the last was ended."""
+    membership = session.get_one(Account, account_id).membership
+    here = membership.organization_id if membership is not None else None
+    query = select(TokenFamily.id).where(TokenFamily.account_id == account_id, TokenFamily.revoked_at.is_(None))
+    known = session.scalars(query.where(TokenFamily.organization_id.is_not_distinct_from(here))).first()
+    if known is None:
+        family = TokenFamily(account_id=account_id, organization_id=here, client_name="drill", made_at=now())
+        session.add(family)
+        session.commit()
+        known = family.id
+    return Caller(here, known, account_id)
 
 
 def why(response: TestResponse) -> None:

@@ -145,6 +145,12 @@ class Machine(RuleBasedStateMachine):
     def change_address(self, who: str, email: str, htmx: bool) -> None:
         self.scene.change_address(who, email, htmx)
 
+    @rule(who=people, product=st.sampled_from(["draft", "render", "hub"]), number=st.integers(0, 3),
+          goes=st.sampled_from([False, False, True]), waits=st.booleans())  # fmt: skip
+    def run(self, who: str, product: str, number: int, goes: bool, waits: bool) -> None:
+        """What people run, of which the deeds of others are the end."""
+        self.scene.program(who, product, number, goes=goes, waits=waits)
+
     # ── the vendor ──
 
     @rule(by=vendor, harbor=st.booleans(), who=people, number=numbers, htmx=st.booleans())
