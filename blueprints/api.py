@@ -16,6 +16,7 @@ from core.api.examples import ASK, BORROWED, HEALTH, KEY, LEASE, LINKS, QUEUED, 
 from core.api.once import answer_once, asked_once
 from core.api.problems import malformed, plain, written
 from core.api.rates import Second
+from core.api.texts import N_
 from core.dates import now
 from core.db import db
 from core.oauth import bearer
@@ -41,8 +42,10 @@ def know_caller() -> None:
 
 
 @bp.get("/health")
-@bp.answers(200, "The portal answers.", schemas.HealthSchema, HEALTH)
-@bp.named("health", security=[])
+@bp.answers(200, N_("The portal answers."), schemas.HealthSchema, HEALTH)
+@bp.named(
+    "health", N_("The clock, the version of the protocol, and whether the portal is being maintained."), security=[]
+)
 def health() -> Response:
     """The portal's clock, the version of the protocol, and whether it is being maintained."""
     notice = _maintenance()
@@ -52,13 +55,13 @@ def health() -> Response:
 
 @bp.put("/leases/<uuid>", parameters=[UUID])
 @bp.takes(schemas.AskSchema, example=ASK)
-@bp.answers(201, "A seat was taken.", schemas.LeaseSchema, LEASE, links=LINKS)
-@bp.answers(200, "The seat is kept, or taken again.", schemas.LeaseSchema, LEASE, links=LINKS)
-@bp.answers(202, "No seat is free; the launch waits.", schemas.QueuedSchema, QUEUED, links=LINKS)
+@bp.answers(201, N_("A seat was taken."), schemas.LeaseSchema, LEASE, links=LINKS)
+@bp.answers(200, N_("The seat is kept, or taken again."), schemas.LeaseSchema, LEASE, links=LINKS)
+@bp.answers(202, N_("No seat is free; the launch waits."), schemas.QueuedSchema, QUEUED, links=LINKS)
 @bp.refuses("malformed_request", "token_invalid", "not_a_member", "membership_disabled", "no_permission",
             "flex_not_allowed_has_named", "unknown_product", "no_seat_available", "device_limit", "device_conflict",
             "lease_id_conflict", "cooling_down", "lease_ended", "rate_limited", "maintenance")  # fmt: skip
-@bp.named("ask_for_lease")
+@bp.named("ask_for_lease", N_("Take a seat, keep it, or wait for one: the same question every few minutes."))
 def ask_for_lease(said: dict[str, Any], uuid: str) -> Response:
     """Take a seat, keep it, or wait for one; repeating it changes nothing.
 
@@ -75,9 +78,9 @@ def ask_for_lease(said: dict[str, Any], uuid: str) -> Response:
 
 
 @bp.get("/leases/<uuid>", parameters=[UUID])
-@bp.answers(200, "How it stands.", schemas.StateSchema, LEASE)
+@bp.answers(200, N_("How it stands."), schemas.StateSchema, LEASE)
 @bp.refuses("malformed_request", "token_invalid", "unknown_lease", "lease_ended", "rate_limited", "maintenance")
-@bp.named("show_lease")
+@bp.named("show_lease", N_("How a launch stands: active, borrowed, queued, or expired, when it may ask again."))
 def show_lease(uuid: str) -> Response:
     """How a launch stands: active, borrowed, queued, or expired, when it may ask again."""
     at = now()
@@ -90,9 +93,9 @@ def show_lease(uuid: str) -> Response:
 
 
 @bp.delete("/leases/<uuid>", parameters=[UUID])
-@bp.answers(204, "It is given back; also when it was before.")
+@bp.answers(204, N_("It is given back; also when it was before."))
 @bp.refuses("malformed_request", "token_invalid", "unknown_lease", "rate_limited", "maintenance")
-@bp.named("give_lease_back")
+@bp.named("give_lease_back", N_("Give a seat back, or a place in the queue."))
 def give_lease_back(uuid: str) -> Response:
     """Give a seat back, or a place in the queue; as often as one likes."""
     giving.give_back(db.session, caller(), launch(uuid), now())
@@ -101,11 +104,11 @@ def give_lease_back(uuid: str) -> Response:
 
 @bp.post("/leases/<uuid>/borrow", parameters=[UUID, KEY])
 @bp.takes(schemas.BorrowSchema, example={"until": "2026-03-05T17:00:00Z"})
-@bp.answers(200, "The seat is held until then.", schemas.LeaseSchema, BORROWED, links=LINKS)
+@bp.answers(200, N_("The seat is held until then."), schemas.LeaseSchema, BORROWED, links=LINKS)
 @bp.refuses("malformed_request", "token_invalid", "not_a_member", "membership_disabled", "unknown_product",
             "unknown_lease", "device_conflict", "borrow_limit", "still_running", "lease_ended", "borrow_too_long",
             "borrow_not_allowed", "idempotency_mismatch", "rate_limited", "maintenance")  # fmt: skip
-@bp.named("borrow_lease")
+@bp.named("borrow_lease", N_("Take a seat along until a day, without a connection. It counts as used until then."))
 def borrow_lease(said: dict[str, Any], uuid: str) -> Response:
     """Take a seat along until a day, without a connection; it counts as used until then."""
     number, at = launch(uuid), now()
@@ -124,10 +127,10 @@ def borrow_lease(said: dict[str, Any], uuid: str) -> Response:
 
 @bp.post("/leases/<uuid>/return", parameters=[UUID, KEY])
 @bp.takes(schemas.ReturnSchema, example={"proof": LEASE["token"]})
-@bp.answers(204, "It is given back; also when it was before.")
+@bp.answers(204, N_("It is given back; also when it was before."))
 @bp.refuses("malformed_request", "token_invalid", "unknown_lease", "device_conflict", "still_running",
             "idempotency_mismatch", "rate_limited", "maintenance")  # fmt: skip
-@bp.named("return_lease")
+@bp.named("return_lease", N_("Bring a borrowed seat back early. The device itself says that it no longer uses it."))
 def return_lease(said: dict[str, Any], uuid: str) -> Response:
     """Bring a borrowed seat back early; the device itself says that it no longer uses it."""
     number, at = launch(uuid), now()
@@ -141,9 +144,9 @@ def return_lease(said: dict[str, Any], uuid: str) -> Response:
 
 
 @bp.get("/entitlements")
-@bp.answers(200, "Every product that the caller's side has.", schemas.EntitlementsSchema)
+@bp.answers(200, N_("Every product that the caller's side has."), schemas.EntitlementsSchema)
 @bp.refuses("token_invalid", "rate_limited", "maintenance")
-@bp.named("list_entitlements")
+@bp.named("list_entitlements", N_("What the caller may run now and, where not, why."))
 def list_entitlements() -> Response:
     """What the caller may run now and, where not, why."""
     at = now()

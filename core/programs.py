@@ -14,7 +14,7 @@ class Sessions(SecureCookieSessionInterface):
 
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
         """The session of a person; an empty one for a program."""
-        if request.path.startswith(API):
+        if is_for_programs(request.path):
             request.environ.pop("HTTP_COOKIE", None)
         return super().open_session(app, request)
 
@@ -26,4 +26,9 @@ class Sessions(SecureCookieSessionInterface):
 
 def is_asking() -> bool:
     """Whether a program is to be answered now."""
-    return has_request_context() and request.path.startswith(API) and request.path not in REFERENCE
+    return has_request_context() and is_for_programs(request.path)
+
+
+def is_for_programs(path: str) -> bool:
+    """Whether programs ask at an address."""
+    return path.startswith(API) and path not in REFERENCE

@@ -73,9 +73,9 @@ class Questions(Blueprint):
 
     ARGUMENTS_PARSER = Reading()
 
-    def named(self, operation: str, **more: Any) -> Decorator:
-        """Give a view the name that links and clients know it by."""
-        return cast(Decorator, self._smorest.doc(operationId=operation, **more))
+    def named(self, operation: str, summary: str, **more: Any) -> Decorator:
+        """Give a view the name that links and clients know it by, and its sentence."""
+        return cast(Decorator, self._smorest.doc(operationId=operation, summary=summary, **more))
 
     def takes(self, schema: type[Schema], example: Mapping[str, Any]) -> Decorator:
         """Read the body, and hand it to the view."""

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from core.api.once import HEADER
+from core.api.texts import N_
 from core.idempotency import LONGEST_KEY
 
 PORTAL = "https://portal.example"
 UUID_OF_A_LAUNCH = "0190f3c2-8f1e-7c55-9d2a-1f6a7f0e2b11"
 HEALTH = {"status": "ok", "protocol": 1, "server_time": "2026-03-01T09:00:00Z", "maintenance": None}
 UUID = {
-    "in": "path", "name": "uuid", "description": "Made by the application, once per launch.",
+    "in": "path", "name": "uuid", "description": N_("Made by the application, once per launch."),
     "schema": {"type": "string", "format": "uuid"}, "example": UUID_OF_A_LAUNCH,
 }  # fmt: skip
 KEY = {
-    "in": "header", "name": HEADER, "description": "Made by the application, once per intent; kept for a day.",
+    "in": "header", "name": HEADER,
+    "description": N_("Made by the application, once per intent; its answer is kept for a day."),
     "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST_KEY}, "example": "5b1e2f0a",
 }  # fmt: skip
 LINKS = {
     name: {"operationId": operation, "parameters": {"uuid": "$request.path.uuid"}, "description": description}
     for name, operation, description in (
-        ("State", "show_lease", "How it stands."), ("GiveBack", "give_lease_back", "When the program ends."),
+        ("KeepOn", "ask_for_lease", N_("Keep it.")), ("Borrow", "borrow_lease", N_("Take it along.")),
+        ("State", "show_lease", N_("How it stands.")), ("GiveBack", "give_lease_back", N_("When the program ends.")),
     )
 }  # fmt: skip
 ASK = {

@@ -5,12 +5,13 @@ from __future__ import annotations
 from marshmallow import EXCLUDE, Schema, fields, validate
 
 from core.api.fields import MOST_SEQ, Flag, Moment, PublicKey, Text, Whole
+from core.api.texts import N_
 from core.denials import CODES
 from core.leases import DEVICE_NAME
 
 KINDS = ("personal", "named", "reserved", "floating")
 DIRECTIVES = ("notice", "save_and_close", "release_when_idle")
-TOKEN = "Compact JWS, `alg` Ed25519, verified with a key of `/.well-known/jwks.json`"  # noqa: S105  # a description
+TOKEN = N_("Compact JWS, verified with Ed25519 and a key of /.well-known/jwks.json.")
 LONGEST_PROOF = 4096
 
 
@@ -26,22 +27,22 @@ class Question(Schema):
 class DeviceSchema(Question):
     """The computer that the program runs on."""
 
-    id = Text(DEVICE_NAME, shortest=1, required=True, description="Made by the application once per computer.")
-    name = Text(DEVICE_NAME, description="What its person calls it; shown to the administrator.")
+    id = Text(DEVICE_NAME, shortest=1, required=True, description=N_("Made by the application once per computer."))
+    name = Text(DEVICE_NAME, description=N_("What its person calls it; shown to the administrator."))
     os = Text(50)
-    public_key = PublicKey("The device's own Ed25519 key, the `x` of its JWK.")
+    public_key = PublicKey(N_("The device's own Ed25519 key, the x of its JWK."))
 
 
 class AskSchema(Question):
     """A launch of a program that asks for a seat, or keeps the one it has."""
 
-    product = Text(200, required=True, description="The product's code.")
-    version = Text(50, description="The application's version.")
+    product = Text(200, required=True, description=N_("The product's code."))
+    version = Text(50, description=N_("The application's version."))
     device = fields.Nested(DeviceSchema, required=True)
-    queue = Flag(metadata={"description": "Wait for a seat when none is free."})
-    idle_seconds = Whole(description="For how long nobody has used the application.")
-    seq = Whole(most=MOST_SEQ, description="Counts up with each renewal of a launch.")
-    client_time = Moment(metadata={"description": "The device's clock; only compared."})
+    queue = Flag(metadata={"description": N_("Wait for a seat when none is free.")})
+    idle_seconds = Whole(description=N_("For how long nobody has used the application."))
+    seq = Whole(most=MOST_SEQ, description=N_("Counts on with each renewal of a launch."))
+    client_time = Moment(metadata={"description": N_("The device's clock; only compared.")})
 
 
 class BorrowSchema(Question):
@@ -55,7 +56,7 @@ class ReturnSchema(Question):
 
     proof = Text(
         LONGEST_PROOF, required=True,
-        description="Compact JWS by the device's key, `alg` Ed25519, with the lease's uuid as `jti`.",
+        description=N_("Compact JWS by the device's key, with Ed25519 and the lease's uuid as jti."),
     )  # fmt: skip
 
 
@@ -133,7 +134,7 @@ class EntitlementSchema(Schema):
     product = fields.String(required=True)
     name = fields.String(required=True)
     may_run = fields.Boolean(required=True)
-    code = fields.String(required=True, allow_none=True, metadata={"description": "Why not, as of a denial."})
+    code = fields.String(required=True, allow_none=True, metadata={"description": N_("Why not, as of a denial.")})
     detail = fields.String(required=True, allow_none=True)
     seat = fields.Nested(SeatSchema, required=True, allow_none=True)
     ends_at = fields.DateTime(required=True, allow_none=True)
