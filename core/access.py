@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from urllib.parse import urlencode
 
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import select
@@ -46,6 +47,11 @@ def ask(member: Member, product_code: str, by: Actor, now: datetime) -> tuple[Ac
     record(session, member.organization_id, by, "access.ask", flushed(request), now,
            after={"product": request.product_id})  # fmt: skip
     return request, all(each.asked_at <= now - ASKED_EVERY for each in earlier)
+
+
+def page_of(product_code: str) -> str:
+    """The page where a person reads why he cannot run a product, and asks for it."""
+    return f"/products/why?{urlencode({'product': product_code})}"
 
 
 def found(session: Session, organization_id: int, request_id: int) -> AccessRequest:

@@ -16,8 +16,9 @@ from sqlalchemy import Row, Select, and_, bindparam, select
 from sqlalchemy.orm import Session
 
 from core.dates import LicenseType, today
+from core.leases import AccessRequest
 from core.pages.words import day, ngettext
-from models import License, Permission, PermissionKey, Product
+from models import License, Member, Permission, PermissionKey, Product
 
 
 class Condition(StrEnum):
@@ -67,6 +68,7 @@ class Right:
     license_id: int
     product_id: int
     product: str
+    code: str
     type: LicenseType
     seats: int
     given: int
@@ -74,6 +76,7 @@ class Right:
     end_on: date | None
     days_left: int | None
     reason: Reason
+    asked_at: datetime | None = None  # for access, without an answer so far
 
     @property
     def may_run(self) -> bool:
@@ -154,15 +157,16 @@ def _own_reason(row: Row[Any], state: Condition) -> Reason:
 def _right(row: Row[Any], reason: Reason, zone: str, now: datetime) -> Right:
     left = (row.end_on - today(now, zone)).days if row.end_on is not None else None
     return Right(
-        row.id, row.product_id, row.product, LicenseType(row.type), row.seats, row.reserved, row.start_on, row.end_on,
-        left if left is not None and left >= 0 else None, reason,
+        row.id, row.product_id, row.product, row.code, LicenseType(row.type), row.seats, row.reserved, row.start_on,
+        row.end_on, left if left is not None and left >= 0 else None, reason, getattr(row, "asked_at", None),
     )  # fmt: skip
 
 
 def _licenses(*more: Any) -> Select[*tuple[Any, ...]]:
     query = select(
-        License.id, License.product_id, Product.name.label("product"), License.type, License.seats, License.reserved,
-        License.start_on, License.end_on, License.starts_at, License.ends_at, PermissionKey.revoked_at, *more,
+        License.id, License.product_id, Product.name.label("product"), Product.code, License.type, License.seats,
+        License.reserved, License.start_on, License.end_on, License.starts_at, License.ends_at,
+        PermissionKey.revoked_at, *more,
     )  # fmt: skip
     return query.join(License.key).join(License.product).order_by(Product.name, License.id)
 
@@ -172,9 +176,13 @@ _mine = and_(
     Permission.member_id == bindparam("member_id"),
     Permission.suspended_at.is_(None),
 )
+_asker = select(Member.account_id).where(Member.id == bindparam("member_id")).scalar_subquery()
+_asked = and_(AccessRequest.product_id == License.product_id, AccessRequest.account_id == _asker,
+              AccessRequest.closed_at.is_(None))  # fmt: skip
 SHARED = (
-    _licenses(Permission.id.label("permission_id"))
+    _licenses(Permission.id.label("permission_id"), AccessRequest.asked_at)
     .outerjoin(Permission, _mine)
+    .outerjoin(AccessRequest, _asked)
     .where(PermissionKey.organization_id == bindparam("organization_id"))
 )
 PERSONAL = _licenses().where(PermissionKey.account_id == bindparam("account_id"))

@@ -26,6 +26,8 @@ def verdict(response: TestResponse, product: str) -> str:
     page = BeautifulSoup(response.text, "html.parser")
     found = [each for each in page.select(".can > li") if (name := each.find("h3")) and name.get_text() == product]
     assert len(found) == 1
+    for buttons in found[0].select(".btns"):
+        buttons.extract()
     return " ".join(found[0].get_text(" ").split())
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from flask import Flask, request
 from flask_babel import get_locale
 from flask_babel import gettext as _
+from flask_login import current_user
 
 from core.pages.languages import ENGLISH, tag
 from core.settings import Settings
@@ -22,7 +23,7 @@ def init_app(app: Flask, settings: Settings) -> None:
     @app.context_processor
     def frame() -> dict[str, Any]:
         """What base.html needs on every page."""
-        title, entries = room(request.path)
+        title, entries = room(request.path, getattr(current_user, "requests", 0))
         return {
             "portal_name": settings.portal_name,
             "lang": tag(str(get_locale() or ENGLISH)),
@@ -32,13 +33,17 @@ def init_app(app: Flask, settings: Settings) -> None:
         }
 
 
-def room(path: str) -> tuple[str, list[Entry]]:
-    """The title and the entries of the room that an address belongs to; no entries outside of the three rooms."""
+def room(path: str, requests: int = 0) -> tuple[str, list[Entry]]:
+    """The title and the entries of the room that an address belongs to; no entries outside of the three rooms.
+
+    `requests` is how many people wait for an answer.
+    """
     if path.startswith("/admin/"):
         return _("Admin Space"), [
             ("/admin/products", _("Products"), "package", 0),
             ("/admin/users", _("Users"), "users", 0),
             ("/admin/permissions", _("Permissions"), "checkbox", 0),
+            ("/admin/requests", _("Requests"), "lock", requests),
             ("/admin/status", _("Status"), "activity-heartbeat", 0),
             ("/admin/settings", _("Organization Profile"), "settings", 0),
         ]

@@ -1,0 +1,74 @@
+"""The chain of a person and a product as its page shows it: what is asked at each step, and the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from flask_babel import gettext as _
+
+from core.dates import LicenseType
+from core.pages.words import ngettext
+from core.seats.explaining import Answer, Chain, Step
+from core.seats.request import Line
+
+#: What each step is about; functions, because the reader's language is not known yet.
+TITLES: dict[str, Callable[[], str]] = {
+    "account": lambda: _("Account"),
+    "product": lambda: _("Product"),
+    "member": lambda: _("Membership"),
+    "enabled": lambda: _("State"),
+    "kind": lambda: _("Kind of license"),
+    "dates": lambda: _("Dates"),
+    "permission": lambda: _("Permission"),
+    "cool_down": lambda: _("Pause"),
+    "device": lambda: _("Device"),
+    "seats": lambda: _("Seats"),
+}
+ICONS = {Answer.YES: ("circle-check", "ok"), Answer.NO: ("circle-x", "bad"), Answer.NOT_REACHED: ("minus", "off")}
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One step."""
+
+    title: str
+    icon: str
+    tone: str
+    answer: str
+    sentence: str
+    is_quoted: bool  # the words of a denial, which speak to the person
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A license with its steps."""
+
+    id: int
+    word: str
+    facts: str
+    steps: list[Shown]
+
+
+def general(chain: Chain) -> list[Shown]:
+    """The steps about the person and the product."""
+    return [_shown(step) for step in chain.general]
+
+
+def by_license(chain: Chain) -> list[Part]:
+    """Every license with its steps, in the order in which seats are taken."""
+    return [
+        Part(line.row.license_id, LicenseType(line.row.type).word, _facts(line), [_shown(step) for step in steps])
+        for line, steps in chain.by_license
+    ]
+
+
+def _shown(step: Step) -> Shown:
+    icon, tone = ICONS[step.answer]
+    words = {Answer.YES: _("Yes"), Answer.NO: _("No"), Answer.NOT_REACHED: _("Not asked")}
+    sentence = step.sentence or _("Not asked: something before decides.")
+    return Shown(TITLES[step.key](), icon, tone, words[step.answer], sentence, step.answer is Answer.NO)
+
+
+def _facts(line: Line) -> str:
+    return ngettext("%(num)s seat", "%(num)s seats", line.row.seats)
