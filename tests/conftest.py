@@ -18,6 +18,7 @@ from core import settings as settings_
 from core.db import db
 from core.pages.languages import Formats, Languages
 from core.settings import Settings
+from tests import quick
 from tests.api_desk import clock, program  # noqa: F401  # fixtures
 from tests.browser import browser_type_launch_args, page  # noqa: F401  # fixtures
 from tests.cast import Cast
@@ -41,7 +42,8 @@ LONG = (
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make our marks known."""
+    """Make our marks known, and what all tests stand on quick."""
+    quick.begin()
     config.addinivalue_line("markers", "on_sqlite: one database is enough for this test")
     config.addinivalue_line("markers", "on_postgresql: this test is about PostgreSQL")
 
@@ -49,6 +51,11 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put what takes long first; everything else stays in its order."""
     items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))
+
+
+def pytest_collection_finish() -> None:
+    """Everything is imported: begin."""
+    quick.settle()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

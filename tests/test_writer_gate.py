@@ -22,6 +22,7 @@ from core import db as database_
 from core.db import GatedConnection, Mode, WriterGate, db, engine_for, raw, transaction_mode, writing_apart
 from core.settings import ROOT
 from models import Account, Organization, Product
+from tests import quick
 from tests.cast import Cast
 from tests.databases import Database
 from tests.writers import PATIENCE, WAIT, Elsewhere, phone, put_thing, write
@@ -234,8 +235,14 @@ def test_engine_that_is_let_go_closes_the_gates_file(database: Database) -> None
     assert gate._file is None
 
 
+@pytest.fixture
+def as_shipped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings of connections that tests otherwise do without."""
+    monkeypatch.setattr(database_, "PRAGMAS", quick.PRAGMAS)
+
+
 @on_sqlite
-def test_sqlite_is_set_for_safety(bare_app: Flask, cast: Cast) -> None:
+def test_sqlite_is_set_for_safety(as_shipped: None, bare_app: Flask, cast: Cast) -> None:
     with bare_app.app_context():
         connection = db.session.connection()
         assert isinstance(raw(connection), GatedConnection)
