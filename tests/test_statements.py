@@ -11,10 +11,12 @@ from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
 from core.activity import COMMAND
-from core.dates import LicenseType
+from core.dates import LicenseType, now
 from core.db import db
+from core.lists import running_page
 from core.sealing import Sealer
 from models import Account, Item, License, Member, PermissionKey, Product
+from tests import sessions
 from tests.cast import SEAL_KEY, Cast
 from tests.clients import Client
 from tests.kestrel import Kestrel
@@ -34,7 +36,16 @@ PAGES = {
     "/admin/permissions?q=person": PERMISSIONS,
     f"/admin/permissions?after={FIRST + 1}": PERMISSIONS,
     "/products": PAGE,
+    "/devices": PAGE,
+    "/admin/stations": PAGE,
 }
+STATUS = {  # for ten sessions and for a thousand
+    "/admin/status": PAGE,
+    "/admin/status?q=person": PAGE,
+    f"/admin/status?after={sessions.FIRST + 1}&before=50": PAGE,
+    "/admin/status/live": 4,  # when something has changed
+}
+UNCHANGED = 3  # a look at Status that finds nothing new
 
 
 def statements(engine: Engine, request: Callable[[], TestResponse]) -> int:
@@ -56,6 +67,30 @@ def test_a_request_takes_as_many_for_ten_thousand_members(app: Flask, cast: Cast
     assert few == many
     budgets = {**PAGES, **dict.fromkeys(pieces(cast), PIECE)}
     assert {name: number for name, number in many.items() if number > budgets.get(name, ROW)} == {}
+
+
+def test_status_takes_as_many_for_a_thousand_sessions(app: Flask, cast: Cast, client_for: ClientFor) -> None:
+    engine, alice = engine_of(app), client_for("alice")
+    assert alice.token
+    taken = []
+    for size, first in ((10, sessions.FIRST), (990, 2 * sessions.FIRST)):
+        sessions.fill(engine, cast, "cloud", size, first)
+        taken.append({path: statements(engine, lambda: alice.get(path)) for path in STATUS})  # noqa: B023
+    assert taken[0] == taken[1]
+    assert {path: number for path, number in taken[1].items() if number > STATUS[path]} == {}
+
+
+def test_look_that_finds_nothing_new_at_status(
+    app: Flask, cast: Cast, client_for: ClientFor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = now()
+    monkeypatch.setattr(running_page, "now", lambda: at)
+    sessions.fill(engine_of(app), cast, "cloud", 1000)
+    alice = client_for("alice")
+    url = alice.get("/admin/status").text.partition('id="board" hx-get="')[2].partition('"')[0]
+    with counted(engine_of(app)) as seen:
+        assert alice.fragment(url).status_code == 204
+    assert len(seen) <= UNCHANGED
 
 
 def test_what_a_member_holds_adds_no_statement(app: Flask, cast: Cast, client_for: ClientFor) -> None:
