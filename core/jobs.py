@@ -16,6 +16,7 @@ from core import limits
 from core.activity import PORTAL_ITSELF
 from core.db import Base, Instant
 from core.mailing import outbox
+from core.oauth import approvals, families
 from core.people import IDLE_AGE, LONGEST_AGE
 from models import Account, SignIn, rows_changed
 
@@ -108,6 +109,8 @@ JOBS = (
     Job("remove unconfirmed accounts", HOUR, remove_unconfirmed),
     Job("remove limits that are over", HOUR, limits.sweep),
     Job("remove old sign-ins", DAY, remove_sign_ins),
+    Job("remove old codes of programs", DAY, approvals.remove_old),
+    Job("remove old sign-ins of programs", DAY, families.remove_old),
     Job("remove old letters", DAY, outbox.remove_old),
     Job("remove old job runs", DAY, remove_runs),
 )

@@ -252,6 +252,23 @@ def test_no_more_than_was_granted_is_asked_for(program: ProgramAt) -> None:
     assert refusal(program.post("/oauth/token", **fields)) == (400, "invalid_scope")
 
 
+def test_a_program_that_nobody_starts_asks_again(plain: ProgramAt, clock: Clock, on_app: Session) -> None:
+    clock.on(days=89)
+    assert plain.refresh().status_code == 200
+    clock.on(days=91)
+    assert refusal(plain.refresh()) == (400, "invalid_grant")
+    assert families.remove_old(on_app, dates.now()) == 3  # two tokens and their sign-in
+    assert on_app.scalar(select(func.count()).select_from(RefreshToken)) == 0
+
+
+def test_what_was_used_up_is_known_for_a_week(plain: ProgramAt, clock: Clock, on_app: Session) -> None:
+    plain.refresh()
+    assert families.remove_old(on_app, dates.now()) == 0
+    assert families.remove_old(on_app, dates.now() + timedelta(days=8)) == 1
+    on_app.commit()
+    assert plain.refresh().status_code == 200
+
+
 # ── what ends a sign-in ──────────────────────────────────────────────────────────────────────────────────────────────
 
 

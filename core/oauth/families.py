@@ -10,14 +10,17 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 
 from flask import current_app
-from sqlalchemy import ColumnElement, Select, bindparam, exists, insert, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, bindparam, delete, exists, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from core import grants, signing
 from core.grants import DeviceCode, RefreshToken, TokenFamily
-from models import Account, Member
+from models import Account, Member, rows_changed
 
 ACCESS_TOKEN_AGE = timedelta(minutes=15)
+IDLE_AGE = timedelta(days=90)  # a program that nobody started for so long asks to be approved again
+USED_KEPT = timedelta(days=7)  # so long a second use of a refresh token is told from one that never was
+ENDED_KEPT = timedelta(days=30)
 REFRESH_PREFIX = "rt_"  # by which scanners of source code know what somebody left there
 KIND = "at+jwt"  # RFC 9068; no token of another kind opens the API
 AUDIENCE = "/api/v1"
@@ -70,7 +73,7 @@ def use(session: Session, text: str, thumbprint: str | None, now: datetime) -> T
 
     :raise Reused: when the token was used before.
     """
-    of_text = RefreshToken.token_hash == hashed(text)
+    of_text = (RefreshToken.token_hash == hashed(text)) & (RefreshToken.made_at > now - IDLE_AGE)
     family = session.scalars(
         select(TokenFamily).join(RefreshToken, RefreshToken.family_id == TokenFamily.id).where(of_text)
     ).one_or_none()
@@ -104,6 +107,15 @@ def access_token(session: Session, family: TokenFamily, now: datetime) -> str:
     if family.key_thumbprint is not None:
         claims["cnf"] = {"jkt": family.key_thumbprint}
     return signing.sign(session, claims, now, kind=KIND)
+
+
+def remove_old(session: Session, now: datetime) -> int:
+    """Remove tokens and sign-ins that ended long ago, and count them; the worker's, now and then."""
+    used = or_(RefreshToken.used_at < now - USED_KEPT, RefreshToken.made_at < now - IDLE_AGE)
+    tokens = exists().where(RefreshToken.family_id == TokenFamily.id)
+    over = or_(TokenFamily.revoked_at < now - ENDED_KEPT, and_(TokenFamily.made_at < now - IDLE_AGE, ~tokens))
+    removed = rows_changed(session, delete(RefreshToken).where(used))
+    return removed + rows_changed(session, delete(TokenFamily).where(over))
 
 
 @dataclass(frozen=True, slots=True)
