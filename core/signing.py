@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator
+import logging
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, cast
@@ -22,7 +23,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from core.db import Base, Instant, Mode, db, raw, transaction_mode, writing_apart
 from core.leases import GRACE_S, LONGEST_BORROW
-from core.sealing import Sealer
+from core.sealing import SealBroken, Sealer
 
 ALGORITHM: Final = "Ed25519"
 #: `EdDSA` is the older word for it (RFC 9864), which clients still write.
@@ -33,6 +34,7 @@ KEPT = LONGEST_BORROW + timedelta(seconds=GRACE_S) + NOTICED_WITHIN
 SIGNING_LOCK = 0x7369676E  # PostgreSQL advisory lock: of two processes that need a first key, one makes it
 
 Claims = dict[str, Any]
+log = logging.getLogger("portal.signing")
 
 
 class SigningKey(Base):
@@ -159,9 +161,8 @@ def _read(now: datetime) -> Ring:
     kept = _KEYS.where(or_(SigningKey.retired_at.is_(None), SigningKey.retired_at > now - KEPT))
     with transaction_mode(Mode.READ), db.engine.connect() as connection:
         rows = connection.execute(kept).all()
-    signing = next((row for row in rows if row.retired_at is None), None)
     public = {row.kid: OKPKey.import_key(_public_part(row.public)) for row in rows}
-    ring = Ring(now, _unsealed(signing) if signing is not None else None, public)
+    ring = Ring(now, _signer(rows), public)
     current_app.extensions["signing"] = ring
     return ring
 
@@ -169,8 +170,7 @@ def _read(now: datetime) -> Ring:
 def _first(session: Session, now: datetime) -> OKPKey:
     """The key that signs, made when there is none; whoever comes at the same time waits and finds it."""
     with _writing(session) as connection:
-        row = _locked(connection).execute(_KEYS.where(SigningKey.retired_at.is_(None)).limit(1)).first()
-        return _unsealed(row) if row is not None else _made(connection, now)
+        return _signer(_locked(connection).execute(_KEYS).all()) or _made(connection, now)
 
 
 @contextlib.contextmanager
@@ -197,8 +197,17 @@ def _made(connection: Connection, now: datetime) -> OKPKey:
     return key
 
 
-def _unsealed(row: Row[Any]) -> OKPKey:
-    private = _sealer().unseal(row.private_sealed, row.kid.encode())
+def _signer(rows: Sequence[Row[Any]]) -> OKPKey | None:
+    """The newest key that signs and that our SEAL_KEY opens; with another one, a key of its own is made."""
+    return next(filter(None, (_unsealed(row) for row in rows if row.retired_at is None)), None)
+
+
+def _unsealed(row: Row[Any]) -> OKPKey | None:
+    try:
+        private = _sealer().unseal(row.private_sealed, row.kid.encode())
+    except SealBroken:
+        log.warning("the signing key %s was sealed with another SEAL_KEY", row.kid)
+        return None
     return OKPKey.import_key({**_public_part(row.public), "d": private})
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -65,6 +66,28 @@ def test_the_first_key_is_made_once(signs: Session, bare_app: Flask) -> None:
         signs.rollback()
     assert len(kids) == 1
     assert signs.scalar(select(func.count()).select_from(SigningKey)) == 1
+
+
+def test_of_many_who_need_the_first_key_one_makes_it(signs: Session, bare_app: Flask) -> None:
+    signs.rollback()
+
+    def sign(_process: int) -> str:
+        with bare_app.app_context():
+            return signing._first(db.session, NOW).thumbprint()
+
+    with ThreadPoolExecutor(6) as pool:
+        assert len(set(pool.map(sign, range(6)))) == 1
+
+
+def test_a_key_that_cannot_be_opened_signs_no_more_but_verifies(signs: Session, bare_app: Flask) -> None:
+    token = signing.sign(signs, CLAIMS, NOW)
+    signs.commit()
+    forget(bare_app)
+    bare_app.extensions["sealer"] = Sealer(urlsafe_b64encode(bytes(32)).decode())
+    new = signing.sign(signs, CLAIMS, NOW)
+    signs.commit()
+    assert header_of(new)["kid"] != header_of(token)["kid"]
+    assert signing.verify(signs, token, NOW) == signing.verify(signs, new, NOW) == CLAIMS
 
 
 def test_the_private_part_is_kept_sealed_and_goes_with_the_rotation(signs: Session) -> None:
