@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from flask import Blueprint, Response, current_app, jsonify, request
+from flask import Blueprint, Response, current_app, g, jsonify, request
 from sqlalchemy.exc import OperationalError
 
 from core import limits, signing
 from core.dates import now
-from core.db import db
+from core.db import Mode, db
 from core.errors import TooMany
 from core.oauth import server
 from core.security import csrf
@@ -32,6 +32,7 @@ def device() -> Response:
 @bp.post("/oauth/token")
 def token() -> Response:
     """Give a program its tokens, for an approved code or for a refresh token."""
+    g.transaction_mode = Mode.LATE  # on SQLite nobody else waits for a text that is no token of ours
     response = authorization().answer_token()
     db.session.commit()  # refusals too: how often a program asked, and that a token came twice
     return response
