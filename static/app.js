@@ -74,6 +74,7 @@
   let giveBack = () => {}
   const open = source => {
     giveBack = remember(source)
+    if (source.type === 'checkbox') dialog.addEventListener('close', () => { source.checked = source.defaultChecked }, { once: true })
     dialog.showModal()
   }
   dialog.addEventListener('close', () => {
