@@ -3,33 +3,37 @@
 from __future__ import annotations
 
 import uuid as uuids
+from datetime import datetime
 from typing import Any, cast
 
 from flask import Response, current_app, g, jsonify, make_response, request
 from flask_babel import gettext as _
 from sqlalchemy.exc import SQLAlchemyError
 
-from core import signing
-from core.api import answers, schemas
+from core import access, signing
+from core.api import answers, asked_about, schemas
 from core.api.describing import Questions
 from core.api.examples import ASK, BORROWED, HEALTH, KEY, LEASE, LINKS, QUEUED, UUID
 from core.api.once import answer_once, asked_once
-from core.api.problems import malformed, plain, written
+from core.api.problems import base_url, malformed, plain, written
 from core.api.rates import Second
 from core.api.texts import N_
 from core.dates import now
 from core.db import db
+from core.denials import Denied
 from core.oauth import bearer
 from core.revisions import CURRENT, state_of
-from core.seats import borrowing, entitling, giving, showing, taking
+from core.seats import borrowing, entitling, explaining, giving, showing, taking
 from core.seats.asking import Asking, Caller
-from core.seats.request import Queued
+from core.seats.request import Queued, Seat
 from core.security import csrf
 
 bp = Questions("api", __name__, url_prefix="/api/v1")
 csrf.exempt(bp)  # a cookie opens nothing here
 
+WAYS = frozenset({"no_permission", "no_seat_available"})  # what asking for access can change
 OPEN = frozenset({"api.health"})
+CHECKED = frozenset({"api.explain"})  # whose own statements do not ask whether the sign-in stands
 
 
 @bp.before_request
@@ -38,7 +42,8 @@ def know_caller() -> None:
     if request.endpoint not in OPEN:
         credential = request.headers.get("Authorization", "")
         cast(Second, current_app.extensions.setdefault("api-rates", Second())).count(credential)
-        g.caller = bearer.presented(request)
+        ask = bearer.caller_of if request.endpoint in CHECKED else bearer.presented
+        g.caller = ask(request)
 
 
 @bp.get("/health")
@@ -69,7 +74,7 @@ def ask_for_lease(said: dict[str, Any], uuid: str) -> Response:
     at the next one.
     """
     asking, at = asking_of(said, launch(uuid)), now()
-    answer = taking.ask(db.session, caller(), asking, at)
+    answer = seat_or_place(asking, at)
     clock = said.get("client_time")
     if isinstance(answer, Queued):
         return make_response(jsonify(answers.of_queue(asking, answer, at, clock)), 202)
@@ -154,6 +159,21 @@ def list_entitlements() -> Response:
     return jsonify(entitlements=[answers.of_entitlement(each) for each in found], server_time=plain(at))
 
 
+@bp.get("/explain")
+@bp.takes_from_address(schemas.WhySchema)
+@bp.answers(200, N_("Every step, and where it leads."), schemas.ChainSchema)
+@bp.refuses("malformed_request", "token_invalid", "not_a_member", "no_permission", "rate_limited", "maintenance")
+@bp.named("explain", N_("Why somebody gets a seat, or why not: oneself, or for administrators any member."))
+def explain(said: dict[str, Any]) -> Response:
+    """Why somebody gets a seat of a product, or why not, in the words that the program shows."""
+    who = asked_about.account_of(db.session, caller(), said.get("user"))
+    is_myself = who.id == caller().account_id
+    chain = explaining.explain(
+        db.session, caller().organization_id, who.id, said["product"], now(), with_personal=is_myself
+    )
+    return jsonify(answers.of_chain(chain, who.email))
+
+
 # ── what a request brings ────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -173,6 +193,19 @@ def launch(uuid: str) -> str:
     except ValueError:
         pass
     raise malformed(_("The address holds no UUID."))
+
+
+def seat_or_place(asking: Asking, at: datetime) -> Seat | Queued:
+    """The seat that is asked for, or a place in the queue.
+
+    :raise Denied: with the page where the person can ask for access, if there is one.
+    """
+    try:
+        return taking.ask(db.session, caller(), asking, at)
+    except Denied as refused:
+        if refused.code in WAYS and caller().account_id and caller().organization_id:
+            refused.facts["request_url"] = f"{base_url()}{access.page_of(asking.product)}"
+        raise
 
 
 def asking_of(said: dict[str, Any], uuid: str) -> Asking:

@@ -28,6 +28,7 @@ OPEN_VIEWS = frozenset(
         "api.borrow_lease",
         "api.return_lease",
         "api.list_entitlements",
+        "api.explain",
         "reference.show",
         "reference.openapi",
         "reference.problem",

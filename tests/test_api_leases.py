@@ -260,3 +260,26 @@ def test_four_statements_are_enough_over_http(program: Programs, app: Flask, who
         }[step]()  # fmt: skip
     assert response.status_code == {"ask": 201, "renew": 200, "give back": 204}[step]
     assert len(statements) <= 4, statements
+
+
+@pytest.mark.on_sqlite
+def test_explaining_says_why_in_the_words_of_the_denial(program: Programs) -> None:
+    bob = program("bob", product="hub")
+    refused, told = bob.ask(), bob.send("GET", "explain?product=hub").get_json()
+    assert (told["may_run"], told["code"], told["user"]) == (False, "no_permission", "bob@example.com")
+    assert told["detail"] == refused.get_json()["detail"]
+    assert refused.get_json()["request_url"].endswith("/products/why?product=hub")
+    assert ("permission", "no") in {(step["key"], step["answer"]) for step in told["steps"]}
+
+
+@pytest.mark.on_sqlite
+def test_only_administrators_ask_about_others_and_only_here(program: Programs, cast: Cast) -> None:
+    about = "explain?product=draft&user="
+    assert program("alice").send("GET", f"{about}BOB@example.com").get_json()["may_run"] is True
+    assert program("carol").send("GET", f"{about}{cast.bob.account_id}").get_json()["user"] == "bob@example.com"
+    assert code(program("bob").send("GET", f"{about}alice@example.com")) == (403, "no_permission")
+    for nobody in ("mallory@example.com", "nobody@example.com", "9" * 300):
+        assert code(program("alice").send("GET", about + nobody)) == (403, "not_a_member")
+    assert code(program().send("GET", "explain?product=render")) == (403, "not_a_member")
+    assert code(program("bob").send("GET", "explain")) == (400, "malformed_request")
+    assert code(program("bob").send("GET", "explain?product=nothing&user=bob@example.com%00"))[0] == 400

@@ -18,6 +18,7 @@ from core.leases import GRACE_S, IDLE_AFTER_S, IDLE_NOTICE_S, POLL_AFTER_S, RENE
 from core.pages.words import day
 from core.seats.asking import Asking, Caller
 from core.seats.entitling import Entitlement
+from core.seats.explaining import Chain
 from core.seats.request import Queued, Seat
 
 PROTOCOL = 1
@@ -64,12 +65,27 @@ def of_expired(asking: Asking, now: datetime) -> Body:
 def of_entitlement(found: Entitlement) -> Body:
     """A product, and what stands between the caller and a seat of it."""
     line, refused = found.line, found.refused
-    seat = {"kind": line.kind, "used": line.row.in_use, "total": line.row.seats} if line is not None else None
+    seat = {"kind": found.kind, "used": line.row.in_use, "total": line.row.seats} if line is not None else None
     return {
         "product": found.product, "name": found.name, "may_run": refused is None,
         "code": refused.code if refused is not None else None,
         "detail": str(refused.message) if refused is not None else None, "seat": seat,
         "ends_at": plain(line.row.ends_at) if line is not None else None,
+    }  # fmt: skip
+
+
+def of_chain(chain: Chain, user: str) -> Body:
+    """Why somebody gets a seat of a product, or why not, step by step."""
+    return {
+        "product": chain.request.asking.product, "name": chain.request.facts.product, "user": user,
+        "may_run": chain.code is None, "code": chain.code, "detail": chain.sentence,
+        "steps": [
+            {
+                "key": step.key, "answer": step.answer.value, "sentence": step.sentence,
+                "license_id": step.license_id, "facts": {name: plain(value) for name, value in step.facts.items()},
+            }
+            for step in chain.steps
+        ],
     }  # fmt: skip
 
 

@@ -36,7 +36,7 @@ class Decorator(Protocol):
 class Reading(FlaskParser):
     """Reads questions strictly, and says in one sentence which member is wrong."""
 
-    DEFAULT_UNKNOWN_BY_LOCATION: dict[str, str | None] = {"json": None}  # noqa: RUF012  # as the class above has it
+    DEFAULT_UNKNOWN_BY_LOCATION: dict[str, str | None] = {"json": None, "query": None}  # noqa: RUF012  # as the class above has it
 
     def load_json(self, req: Request, schema: Schema) -> Any:
         """The body as JSON, whatever is wrong with it."""
@@ -51,7 +51,7 @@ class Reading(FlaskParser):
 
     def handle_error(self, error: ValidationError, req: Request, schema: Schema, **how: Any) -> NoReturn:
         """Name the first member that cannot be used."""
-        member, message = _first(cast("dict[str, Any]", error.messages)["json"])
+        member, message = _first(next(iter(cast("dict[str, Any]", error.messages).values())))
         if message == TOO_LONG:
             raise malformed(_("“%(member)s” is too long.", member=member), HTTPStatus.UNPROCESSABLE_ENTITY)
         if not member:
@@ -81,6 +81,11 @@ class Questions(Blueprint):
         """Read the body, and hand it to the view."""
         arguments = self._smorest.arguments(schema, error_status_code=400, example=example)
         return _all(arguments, *(self._refuses(status, ["malformed_request"]) for status in (413, 415, 422)))
+
+    def takes_from_address(self, schema: type[Schema]) -> Decorator:
+        """Read what stands behind the question mark, and hand it to the view."""
+        arguments = self._smorest.arguments(schema, location="query", error_status_code=400)
+        return _all(arguments, self._refuses(422, ["malformed_request"]))
 
     def answers(
         self, status: int, description: str, schema: type[Schema] | None = None, example: Any = None, **more: Any

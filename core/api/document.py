@@ -12,7 +12,7 @@ from core.api.problems import MEDIA_TYPE
 from core.api.texts import N_
 
 VERSION = "1.0.0"
-METHODS = ("get", "put", "post", "delete")
+METHODS = ("put", "get", "delete", "post")
 INTRODUCTION = N_(
     "An application asks for a seat with one question, and asks it again every few minutes to keep the seat. "
     "A network error or a 5xx is never a no; only a problem with a code is."

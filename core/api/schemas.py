@@ -147,6 +147,35 @@ class EntitlementsSchema(Schema):
     server_time = fields.DateTime(required=True)
 
 
+class WhySchema(Question):
+    """Who and what is asked about."""
+
+    user = Text(320, description=N_("The address of a member; oneself where it is left out."))
+    product = Text(200, required=True, description=N_("The product's code."))
+
+
+class StepSchema(Schema):
+    """One thing that decides."""
+
+    key = fields.String(required=True)
+    answer = fields.String(required=True, validate=validate.OneOf(("yes", "no", "not_reached")))
+    sentence = fields.String(required=True)
+    license_id = fields.Integer(required=True, allow_none=True)
+    facts = fields.Dict(required=True)
+
+
+class ChainSchema(Schema):
+    """Everything that decides, in its order, and where it leads."""
+
+    product = fields.String(required=True)
+    name = fields.String(required=True, allow_none=True)
+    user = fields.String(required=True)
+    may_run = fields.Boolean(required=True)
+    code = fields.String(required=True, allow_none=True, metadata={"description": N_("Why not, as of a denial.")})
+    detail = fields.String(required=True)
+    steps = fields.List(fields.Nested(StepSchema), required=True)
+
+
 class ProblemSchema(Schema):
     """Why a request is refused (RFC 9457); a code may bring members of its own."""
 

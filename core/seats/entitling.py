@@ -1,4 +1,4 @@
-"""What a caller may run now and, where not, why: asked for every product as a launch of it would ask."""
+"""What a caller may run now and, where not, why: every product explained as to a launch that nobody knows yet."""
 
 from __future__ import annotations
 
@@ -12,18 +12,20 @@ from core.denials import Denied
 from core.leases import Station
 from core.seats import refusing
 from core.seats.asking import Asking, Caller, facts_of
+from core.seats.explaining import chain_of
 from core.seats.request import Line, Request, lines_of
 from models import License, PermissionKey, Product
 
 
 @dataclass(frozen=True, slots=True)
 class Entitlement:
-    """A product; the license that serves the caller first, or why none does."""
+    """A product; the license that serves the caller and the kind of its seat, or why none does."""
 
     product: str
     name: str
-    line: Line | None
-    refused: Denied | None
+    line: Line | None = None
+    kind: str | None = None
+    refused: Denied | None = None
 
 
 def entitlements(session: Session, caller: Caller, now: datetime) -> list[Entitlement]:
@@ -49,19 +51,11 @@ def _codes(session: Session, caller: Caller) -> list[str]:
 
 def _entitlement(session: Session, caller: Caller, code: str, now: datetime) -> Entitlement:
     request = _request(session, caller, code, now)
-    refusals: list[Denied] = []
-    for line in request.lines:
-        refused = refusing.of_line(request, line) or _of_seats(request, line)
-        if refused is None:
-            return Entitlement(code, request.facts.product, line, None)
-        refusals.append(refused)
-    worst = refusing.worst(refusals or [refusing.of_membership(request) or refusing.no_permission(request)])
-    return Entitlement(code, request.facts.product, None, worst)
-
-
-def _of_seats(request: Request, line: Line) -> Denied | None:
-    """Whether a seat is free, or the caller's already."""
-    return None if line.row.in_use < line.row.seats or line.held else refusing.full(request, line)
+    chain = chain_of(request)
+    if isinstance(chain.outcome, Denied):
+        return Entitlement(code, request.facts.product, refused=chain.outcome)
+    line = request.line(chain.outcome.license_id)
+    return Entitlement(code, request.facts.product, line, chain.outcome.kind)
 
 
 def _none(session: Session, caller: Caller, now: datetime) -> list[Entitlement]:
