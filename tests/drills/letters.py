@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from functools import partial
 
 from flask import Flask
 from sqlalchemy import select, update
@@ -116,8 +117,16 @@ class Round:
     def check_seen(self, lasting: dict[str, Fault], words: dict[Fault, str]) -> None:
         """The reason stands in the row of the administrator's list and of the operator's."""
         for address, fault in lasting.items():
-            assert words[fault] in self.alice.read(f"/admin/users?q={address}"), address
+            # The last try may have met a server that is away; the next one hears the reason that lasts.
+            until(partial(self.is_said, address, words[fault]))
             assert fault.act in self.otto.read(f"/operator/mail?q={address}"), address
+
+    def is_said(self, address: str, words: str) -> bool:
+        """Whether the administrator reads this about an invitation; where not, it is tried again at once."""
+        if words in self.alice.read(f"/admin/users?q={address}"):
+            return True
+        self.hurry()
+        return False
 
     def check_log(self) -> None:
         """No link, and no token of one, is in the program's log."""
