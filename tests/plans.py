@@ -11,6 +11,7 @@ from flask import Flask
 from sqlalchemy import JSON, Connection, Date, Engine, LargeBinary, cast, event, insert, literal, select, update
 
 from core.activity import Activity
+from core.leases import Denial, Device, Lease
 from core.mail import INVITATION
 from core.mailing.outbox import Outbox
 from models import ADMINISTRATOR, Account, License, Member, Organization, Permission, PermissionKey, SignIn
@@ -22,8 +23,10 @@ MANY = 10_000
 FIRM = 5 * FIRST  # where the ids begin of the other organizations and of all that is theirs
 TABLES = {
     each.__tablename__
-    for each in (Account, Activity, License, Member, Organization, Outbox, Permission, PermissionKey, SignIn)
-}
+    for each in (
+        Account, Activity, Denial, Device, Lease, License, Member, Organization, Outbox, Permission, PermissionKey, SignIn,
+    )
+}  # fmt: skip
 #: These hold only what they are asked for, so that reading one from end to end reads no row too many.
 PARTIAL = {"ix_outbox_due", "ix_outbox_failed"}
 #: What PostgreSQL does with all rows below before it knows the first one of its own.
@@ -137,6 +140,7 @@ def populate(engine: Engine, cast: Cast) -> None:
             found = select(*columns.values()).where(Account.id >= FIRM)
             connection.execute(insert(table).from_select(list(columns), found))
         connection.execute(everybody_may_run_everything(cast))
+        run(connection, cast)
         for rest, values in (
             (1, {"disabled_at": Member.confirmed_at}),
             (2, {"confirmed_at": None, "account_id": None}),
@@ -168,6 +172,31 @@ def belongings(cast_: Cast) -> dict[Any, dict[str, Any]]:
                    "hash": digest, "at": now, "actor_kind": literal("portal"), "action": literal("organization.create"),
                    "target_kind": literal("organization"), "address": literal("")},
     }  # fmt: skip
+
+
+def run(connection: Connection, cast_: Cast) -> None:
+    """A session of everybody: those of Kestrel Works have ended but for a few, those of the others run."""
+    id_, now = Account.id, literal(cast_.now, Account.created_at.type)
+    device = {"id": id_, "account_id": id_, "client_id": Account.fs_uniquifier, "name": Account.name, "seen_at": now}
+    session = {
+        "id": id_, "uuid": Account.fs_uniquifier, "license_id": id_, "organization_id": id_, "account_id": id_,
+        "device_id": id_, "holder": Account.fs_uniquifier, "takes_seat": literal(True), "is_reserved": literal(False),
+        "seq": literal(0), "taken_at": now, "renewed_at": now, "expires_at": now,
+    }  # fmt: skip
+    ours = session | {
+        "license_id": literal(cast_.license["cloud"]), "organization_id": literal(cast_.organization_id),
+        "ended_at": now, "ended_reason": literal("given_back"),
+    }  # fmt: skip
+    denied = {"id": id_, "organization_id": id_, "product_id": literal(cast_.product["draft"]), "account_id": id_,
+              "uuid": Account.fs_uniquifier, "code": literal("no_permission"), "at": now}  # fmt: skip
+    theirs, members = Account.id >= FIRM, Account.id.between(FIRST, FIRM - 1)
+    filled = ((Device, device, Account.id >= FIRST), (Lease, session, theirs), (Lease, ours, members),
+              (Denial, denied, theirs))  # fmt: skip
+    for table, values, who in filled:
+        columns = {getattr(table, name): value for name, value in values.items()}
+        connection.execute(insert(table).from_select(list(columns), select(*columns.values()).where(who)))
+    few = (Lease.license_id == cast_.license["cloud"], Lease.id % 1000 == 0)
+    connection.execute(update(Lease).where(*few).values(ended_at=None, ended_reason=None))
 
 
 def everybody_may_run_everything(cast_: Cast) -> Any:

@@ -41,6 +41,7 @@ def crowd(
         "/admin/users?state=enabled", "/admin/users?state=pending", "/admin/users?state=disabled",
         "/admin/permissions", f"/admin/permissions?after={LATER}", "/admin/permissions?only=1",
         f"/admin/permissions?member={LATER}", "/admin/permissions?q=person", "/admin/products", "/products",
+        "/admin/status", f"/admin/status?after={FIRST + 5000}&before=5", "/admin/status?q=person", "/admin/status/live",
     ],
 )  # fmt: skip
 def test_a_page_of_a_large_organization_reads_its_rows_by_index(crowd: Crowd, path: str) -> None:
@@ -54,6 +55,7 @@ def test_a_page_of_a_large_organization_reads_its_rows_by_index(crowd: Crowd, pa
         "/admin/users", "/admin/users?q=mallory", "/admin/users?q=mallory@example.com", "/admin/users/counts?q=mal",
         "/admin/users?state=enabled", "/admin/users?state=pending", "/admin/users?state=disabled",
         "/admin/permissions?q=mallory", "/admin/permissions?only=1",
+        "/admin/status", "/admin/status?q=mallory", f"/admin/status?after={FIRM_LATER}", "/devices",
     ],
 )  # fmt: skip
 def test_search_state_and_counts_stay_inside_the_organization(crowd: Crowd, path: str) -> None:

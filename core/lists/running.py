@@ -146,7 +146,7 @@ def _pools() -> Select[*tuple[Any, ...]]:
         )
         .select_from(License)
         .join(PermissionKey, PermissionKey.id == License.key_id)
-        .join(Product, Product.id == License.product_id)
+        .join(Product, Product.id == License.product_id + 0)  # by the keys of one side, never by the product
         .outerjoin(Lease, and_(Lease.license_id == License.id, *Lease.LIVE))
         .where(PermissionKey.organization_id == _organization)
         .group_by(License.id, PermissionKey.id, Product.id)
