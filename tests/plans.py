@@ -24,7 +24,8 @@ FIRM = 5 * FIRST  # where the ids begin of the other organizations and of all th
 TABLES = {
     each.__tablename__
     for each in (
-        Account, Activity, Denial, Device, Lease, License, Member, Organization, Outbox, Permission, PermissionKey, SignIn,
+        Account, Activity, Denial, Device, Lease, License, Member, Organization, Outbox, Permission, PermissionKey,
+        SignIn,
     )
 }  # fmt: skip
 #: These hold only what they are asked for, so that reading one from end to end reads no row too many.
