@@ -98,9 +98,13 @@ def of_line(request: Request, line: Line) -> Denied | None:
     return next((refused for check in CHECKS.values() if (refused := check(request, line)) is not None), None)
 
 
+class NotNow(Denied):
+    """The license does not run at this time; a permission would not help."""
+
+
 def _of_dates(request: Request, line: Line) -> Denied | None:
     words = _not_now(line, request.now)
-    return Denied("no_permission", words) if words is not None else None
+    return NotNow("no_permission", words) if words is not None else None
 
 
 def _of_permission(request: Request, line: Line) -> Denied | None:
@@ -177,5 +181,6 @@ def ended(reason: str) -> Denied:
 
 
 def worst(refusals: list[Denied]) -> Denied:
-    """The refusal to tell, of several."""
-    return min(refusals, key=lambda each: URGENCY.index(each.code) if each.code in URGENCY else len(URGENCY))
+    """The refusal to tell, of several; where there is a license that runs, not the dates of another one."""
+    urgency = {code: place for place, code in enumerate(URGENCY)}
+    return min(refusals, key=lambda each: (urgency.get(each.code, len(URGENCY)), isinstance(each, NotNow)))
