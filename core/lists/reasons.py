@@ -21,11 +21,10 @@ TITLES: dict[str, Callable[[], str]] = {
     "kind": lambda: _("Kind of license"),
     "dates": lambda: _("Dates"),
     "permission": lambda: _("Permission"),
-    "cool_down": lambda: _("Pause"),
+    "cool_down": lambda: _("Cool-down"),
     "device": lambda: _("Device"),
     "seats": lambda: _("Seats"),
 }
-ICONS = {Answer.YES: ("circle-check", "ok"), Answer.NO: ("circle-x", "bad"), Answer.NOT_REACHED: ("minus", "off")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +36,7 @@ class Shown:
     tone: str
     answer: str
     sentence: str
-    is_quoted: bool  # the words of a denial, which speak to the person
+    is_quoted: bool = False  # the words of a denial, which speak to the person
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,22 +51,28 @@ class Part:
 
 def general(chain: Chain) -> list[Shown]:
     """The steps about the person and the product."""
-    return [_shown(step) for step in chain.general]
+    return _shown(chain.general)
 
 
 def by_license(chain: Chain) -> list[Part]:
     """Every license with its steps, in the order in which seats are taken."""
     return [
-        Part(line.row.license_id, LicenseType(line.row.type).word, _facts(line), [_shown(step) for step in steps])
+        Part(line.row.license_id, LicenseType(line.row.type).word, _facts(line), _shown(steps))
         for line, steps in chain.by_license
     ]
 
 
-def _shown(step: Step) -> Shown:
-    icon, tone = ICONS[step.answer]
-    words = {Answer.YES: _("Yes"), Answer.NO: _("No"), Answer.NOT_REACHED: _("Not asked")}
-    sentence = step.sentence or _("Not asked: something before decides.")
-    return Shown(TITLES[step.key](), icon, tone, words[step.answer], sentence, step.answer is Answer.NO)
+def _shown(steps: list[Step]) -> list[Shown]:
+    """What was asked, and below it in one line what was not, because something before decides."""
+    rest = [TITLES[step.key]() for step in steps if step.answer is Answer.NOT_REACHED]
+    shown = [_one(step) for step in steps if step.answer is not Answer.NOT_REACHED]
+    return [*shown, Shown(_("Not asked"), "minus", "off", "", ", ".join(rest))] if rest else shown
+
+
+def _one(step: Step) -> Shown:
+    is_no = step.answer is Answer.NO
+    icon, tone = ("circle-x", "bad") if is_no else ("circle-check", "ok")
+    return Shown(TITLES[step.key](), icon, tone, _("No") if is_no else _("Yes"), step.sentence, is_no)
 
 
 def _facts(line: Line) -> str:
