@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 GRACE = 35.0  # seconds to stop in; the web server gives its requests 30
@@ -25,6 +25,7 @@ class Child:
     name: str
     command: Sequence[str]
     environ: Mapping[str, str]
+    is_needed: bool = True
     has_lived: bool = False
     pause: float = 0.0
     due: float = 0.0
@@ -68,25 +69,30 @@ def run(
     environ: Mapping[str, str],
     *,
     when_up: Callable[[], bool] = lambda: False,
+    spare: Collection[str] = (),
     grace: float = GRACE,
 ) -> int:
     """Run the commands until a signal; the code is 0 then, or that of a process that never came up.
 
-    `when_up` is called again and again until it returns true: from then on all of them count as having come up.
+    `when_up` is called again and again until it returns true: from then on all of them count as having come up. What is
+    `spare` begins after that, and stays away when it ends.
     """
     stopping = _note_signals()
-    children = [Child(name, command, environ) for name, command in commands.items()]
+    children = [Child(name, command, environ, name not in spare) for name, command in commands.items()]
     is_up = False
     code = 0
     try:
         for child in children:
-            child.start()
+            if child.is_needed:
+                child.start()
         while not stopping and not code:
             time.sleep(TICK)
             if not is_up and when_up():
                 is_up = True
                 for child in children:
                     child.has_lived = True
+                    if not child.is_needed:
+                        child.start()
             code = next((failed for child in children if (failed := _look_after(child))), 0)
     finally:
         _stop(children, grace)
@@ -106,11 +112,11 @@ def _note_signals() -> list[int]:
 def _look_after(child: Child) -> int:
     """Restart the child when it ended; returns its code when it never came up, else 0."""
     if child.process is None:
-        if time.monotonic() >= child.due:
+        if child.is_needed and time.monotonic() >= child.due:
             child.start()
         return 0
     code = child.ended()
-    if code is None:
+    if code is None or not child.is_needed:
         return 0
     if not child.has_lived:
         # Negative after a signal. Ending well before it ever served is no success either.

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
 import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -12,8 +18,10 @@ from core.cli.fleet import Log, is_here
 from core.dates import now
 from core.leases import Lease
 from core.oauth import stations
+from core.settings import ROOT
 from models import Organization, Product
 from tests.cast import Cast
+from tests.client_desk import until
 
 QUICK = ["--seats", "8", "--minutes", "0.06", "--seed", "4", "--product", "render"]
 
@@ -52,3 +60,34 @@ def test_a_portal_that_fails_is_no_success() -> None:
     assert log.is_well
     log.events["server error"] += 1
     assert not log.is_well
+
+
+PARENT = """
+    import os, sys
+    from core import up
+    folder, sleeps = sys.argv[1], [sys.executable, "-c", "import time; time.sleep(60)"]
+    sails = "import sys; print('sailed', file=open(sys.argv[1] + '/log', 'a')); sys.exit(3)"
+    fleet = [sys.executable, "-c", sails, folder]
+    def is_up():
+        is_up.tries += 1
+        return is_up.tries > 3
+    is_up.tries = 0
+    sys.exit(up.run({"web": sleeps, "fleet": fleet}, dict(os.environ), when_up=is_up, spare=["fleet"]))
+"""
+
+
+def test_the_demo_goes_on_without_its_fleet(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", textwrap.dedent(PARENT), str(tmp_path)]
+    with subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(ROOT)}) as parent:
+        until(lambda: (tmp_path / "log").exists() and (tmp_path / "log").read_text())
+        until(lambda: not children(parent.pid, "sailed"))
+        assert parent.poll() is None
+        parent.terminate()
+        assert parent.wait(10) == 0
+    assert (tmp_path / "log").read_text() == "sailed\n"
+
+
+def children(pid: int, word: str) -> list[int]:
+    """The children of a process whose command holds a word."""
+    listed = subprocess.run(["pgrep", "-P", str(pid), "-f", word], capture_output=True, text=True).stdout
+    return [int(each) for each in listed.split()]

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from core import settings as settings_
 
 if TYPE_CHECKING:
+    from sqlalchemy import Select
+
     from core.settings import Settings
     from models import Member, Product
 
@@ -23,15 +26,11 @@ RENEWED = 600.0  # seconds after which a person's token, good for 15 minutes, is
 
 @dataclass(frozen=True, slots=True)
 class Sailor:
-    """Whose token a program shows, and what it runs."""
+    """Whose token a program shows, what it runs, and what its computer calls itself, where that is known."""
 
     token: Callable[[], str]
     product: str
-
-
-def device_id(number: int) -> str:
-    """How a program's computer calls itself."""
-    return f"fleet-{number}"
+    device: str | None = None
 
 
 def of_keys(keys: Sequence[str], product: str | None) -> list[Sailor]:
@@ -42,7 +41,7 @@ def of_keys(keys: Sequence[str], product: str | None) -> list[Sailor]:
 
 
 @contextlib.contextmanager
-def at_home(chance: random.Random, seats: int, product: str | None) -> Iterator[tuple[list[Sailor], str]]:
+def at_home(chance: random.Random, seats: int, product: str | None, calm: bool) -> Iterator[tuple[list[Sailor], str]]:
     """The crew of this machine's own portal, and its address."""
     from core import probe
     from core.cli.office import application
@@ -55,7 +54,11 @@ def at_home(chance: random.Random, seats: int, product: str | None) -> Iterator[
     is_demo = probe.is_demo(settings)
     url = f"http://{settings.host}:{settings.port}"
     with application(with_secrets(settings, create=False)).app_context(), contextlib.ExitStack() as stack:
-        crew = _people(chance, seats, product) if is_demo else stack.enter_context(_stations(product))
+        crew = (
+            _people(chance, seats, product, "demo" if calm else "fleet")
+            if is_demo
+            else stack.enter_context(_stations(product))
+        )
         if not crew:
             raise click.ClickException("Nobody here has a floating license.")
         yield crew, url
@@ -124,37 +127,72 @@ def _floating() -> list[tuple[int, Product]]:
 # ── people of the demo ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _people(chance: random.Random, seats: int, product: str | None) -> list[Sailor]:
+def _people(chance: random.Random, seats: int, product: str | None, fleet: str) -> list[Sailor]:
     """As many programs of people who can draw seats; in no order, everybody once before anybody twice."""
     from core.db import db
 
-    pairs = [
-        (member, each)
-        for organization_id, each in _floating()
-        if product in (None, each.code)
-        for member in _enabled(organization_id)
-    ]
+    _end_leftovers(fleet)
+    pairs = [pair for pair in (*_shared(), *_given()) if product in (None, pair[1].code)]
     chance.shuffle(pairs)
-    programs = [(*pairs[number % len(pairs)], number) for number in range(seats)] if pairs else []
-    crew = [Sailor(_signed_in(member, each, number), each.code) for member, each, number in programs]
+    crew = []
+    for number, (member, each) in zip(range(seats), itertools.cycle(pairs), strict=False):
+        device = f"{fleet}-{number}"
+        crew.append(Sailor(_signed_in(member, each, device), each.code, device))
     db.session.commit()
     return crew
 
 
-def _enabled(organization_id: int) -> Sequence[Member]:
+def _end_leftovers(fleet: str) -> None:
+    """What an earlier fleet had no time to give back, or has crashed with."""
     from sqlalchemy import select
 
+    from core.dates import now
     from core.db import db
+    from core.leases import GIVEN_BACK, Device, Lease
+    from core.seats import ending
+
+    ours = select(Device.id).where(Device.client_id.startswith(f"{fleet}-"), Device.account_id.is_not(None))
+    ending.end_all(db.session, Lease.device_id.in_(ours), GIVEN_BACK, now())
+
+
+def _shared() -> Iterator[tuple[Member, Product]]:
+    """The enabled members with each product that they can draw a floating seat of."""
+    from core.db import db
+    from models import Member
+
+    for organization_id, product in _floating():
+        members = _enabled().where(Member.organization_id == organization_id)
+        yield from ((member, product) for member in db.session.scalars(members))
+
+
+def _given() -> Iterator[tuple[Member, Product]]:
+    """The enabled members with each product that they were given a seat of."""
+    from core.dates import LicenseType, now
+    from core.db import db
+    from core.rights import Condition, condition
+    from models import License, Member, Permission, PermissionKey, Product
+
+    columns = (License.type, License.starts_at, License.ends_at, PermissionKey.revoked_at, Product)
+    query = _enabled().add_columns(*columns).join(Permission, Permission.member_id == Member.id)
+    query = query.join(License, License.id == Permission.license_id).join(PermissionKey).join(Product)
+    for row in db.session.execute(query.where(Permission.suspended_at.is_(None))):
+        if not LicenseType(row.type).is_floating and condition(row, now()) is Condition.ACTIVE:
+            yield row.Member, row.Product
+
+
+def _enabled() -> Select[Any]:
+    from sqlalchemy import select
+
     from models import Account, Member
 
     query = select(Member).join(Account, Account.id == Member.account_id).where(
-        Member.organization_id == organization_id, Member.confirmed_at.is_not(None), Member.disabled_at.is_(None),
-        Member.ended_at.is_(None), Account.blocked_at.is_(None), Account.deleted_at.is_(None),
+        Member.confirmed_at.is_not(None), Member.disabled_at.is_(None), Member.ended_at.is_(None),
+        Account.blocked_at.is_(None), Account.deleted_at.is_(None),
     )  # fmt: skip
-    return db.session.scalars(query.order_by(Member.id)).all()
+    return query.order_by(Member.id)
 
 
-def _signed_in(member: Member, product: Product, number: int) -> Callable[[], str]:
+def _signed_in(member: Member, product: Product, device: str) -> Callable[[], str]:
     """A program of the person on his device, signed in as if he had approved it."""
     from sqlalchemy import select
 
@@ -168,7 +206,7 @@ def _signed_in(member: Member, product: Product, number: int) -> Callable[[], st
         .join(Device, Device.id == TokenFamily.device_id)
         .where(
             TokenFamily.account_id == member.account_id, TokenFamily.organization_id == member.organization_id,
-            TokenFamily.revoked_at.is_(None), Device.client_id == device_id(number), Device.removed_at.is_(None),
+            TokenFamily.revoked_at.is_(None), Device.client_id == device, Device.removed_at.is_(None),
         )
     )  # fmt: skip
     family = db.session.scalars(known.limit(1)).first()

@@ -13,10 +13,10 @@ from typing import Any
 import httpx2
 
 from core.cli.fleet import Log
-from core.cli.fleet_crew import Sailor, device_id
+from core.cli.fleet_crew import Sailor
 
 OFTEN = 1 / 12  # of the whole time: how often a program asks that has less than a lease's time to live
-SHORTEST_PAUSE = 1.0
+SHORTEST_PAUSE, CALM_PAUSE = 1.0, 60.0
 VERSIONS = ("2026.1", "2026.1", "2026.1", "2025.3")
 SYSTEMS = ("windows", "windows", "linux", "macos")
 #: What happens at a renewal, and how often of 100 times.
@@ -49,7 +49,7 @@ class Program:
         self.world, self.log, self.chance = world, world.log, chance
         self.sailor = crew[number % len(crew)]
         self.device = {
-            "id": device_id(number), "name": f"WS-{number + 1:03}", "os": chance.choice(SYSTEMS),
+            "id": self.sailor.device or f"fleet-{number}", "name": f"WS-{number + 1:03}", "os": chance.choice(SYSTEMS),
         }  # fmt: skip
         self.version = chance.choice(VERSIONS)
         self.lease_id, self.seq, self.idle_s = "", 0, 0
@@ -102,7 +102,7 @@ class Program:
 
     def _pause(self, seconds: float) -> float:
         """A pause that leaves time for several in the fleet's life, and never asks more rarely than is wanted."""
-        at_most = seconds if self.world.calm else self.world.seconds * OFTEN
+        at_most = CALM_PAUSE if self.world.calm else self.world.seconds * OFTEN
         return max(SHORTEST_PAUSE, min(seconds, at_most)) * self.chance.uniform(0.8, 1.0)
 
     # ── questions ──

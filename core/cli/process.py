@@ -19,6 +19,7 @@ from core import logs, up
 from core import settings as settings_
 from core.settings import DEMO, ROOT, Settings
 
+FLEET = ("--seats", "12", "--minutes", "1440", "--seed", "7")
 TAKEN = {
     errno.EADDRINUSE: "Port {port} on {host} is in use; set PORT to another one.",
     errno.EACCES: "Port {port} is not open to this user; set PORT to one above 1023.",
@@ -140,13 +141,15 @@ def refuse_taken_port(settings: Settings) -> None:
 def serve(settings: Settings, text: str) -> int:
     """Run web server and worker until told to stop; `text` is said with the address once they answer."""
     environ = {**settings_.environment(), "PYTHONPATH": str(ROOT), "PYTHONSAFEPATH": "1"}
-    if settings.is_demo:
-        environ[DEMO] = "1"
     commands = {
         "web server": [sys.executable, "-m", "core.web"],
         "worker": [sys.executable, "-m", "core.cli", "worker"],
     }
-    return up.run(commands, environ, when_up=announcer(settings, text))
+    if settings.is_demo:
+        environ[DEMO] = "1"
+        # Whoever opens the Status page of the demo is to see people at work.
+        commands["fleet"] = [sys.executable, "-m", "core.cli", "fleet", "--calm", *FLEET]
+    return up.run(commands, environ, when_up=announcer(settings, text), spare=["fleet"])
 
 
 def announcer(settings: Settings, text: str) -> Callable[[], bool]:
