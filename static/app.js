@@ -162,7 +162,7 @@
     live.querySelectorAll('.flash').forEach(keep)
     const replaced = ctx.target?.id && document.getElementById(ctx.target.id)
     if (replaced && ctx.request.method === 'POST' && ctx.response.raw.ok && replaced.matches('tr, li, [data-fresh]')) replaced.classList.add('fresh')
-    if (dialog.open && !dialog.contains(ctx.target)) return dialog.close()
+    if (dialog.open && !isPoll(ctx) && !dialog.contains(ctx.target)) return dialog.close()  // what it asked is answered
     if (ctx.last && isLost()) focus(controls(ctx.last.nextElementSibling).find(isShown))  // the first row of those that came
     const wrong = ctx.response.status === 422 && replaced?.querySelector('[aria-invalid="true"]')
     wrong ? wrong.focus() : ctx.giveBack?.()
