@@ -114,7 +114,9 @@ def test_after_a_rotation_the_old_key_verifies_until_its_last_token_has_ended(si
 
 
 def test_a_token_of_a_new_key_is_known_at_once(signs: Session, bare_app: Flask) -> None:
-    signing.sign(signs, CLAIMS, NOW)
+    for _time in range(2):  # the second time it is read, and remembered
+        signing.sign(signs, CLAIMS, NOW)
+        signs.commit()
     before = bare_app.extensions["signing"]
     signing.rotate(signs, NOW)
     signs.commit()
@@ -160,6 +162,15 @@ def test_what_we_did_not_sign_is_refused(signs: Session) -> None:
     }  # fmt: skip
     assert [name for name, attack in attacks.items() if is_taken(signs, attack)] == []
     assert is_taken(signs, token)
+
+
+def test_a_token_brings_no_key_along(signs: Session) -> None:
+    """Even signed by us: whoever reads such a header would be led elsewhere."""
+    signing.sign(signs, CLAIMS, NOW)
+    key = signing._read(NOW).signer
+    assert key is not None
+    for more in ({"jku": "https://x.example"}, {"jwk": key.as_dict(private=False)}, {"x5u": "https://x.example"}):
+        assert not is_taken(signs, forged(key, "Ed25519", kid=key.thumbprint(), **more))
 
 
 def test_the_older_name_of_the_algorithm_is_understood(signs: Session, bare_app: Flask) -> None:
