@@ -230,8 +230,8 @@ def _keys(row: Any) -> list[tuple[str, int, str]]:
     """What the seats do, as the picture beside it is colored."""
     free, over = row.seats - row.in_use, row.in_use - row.seats
     return [
-        ("key-u", row.running, str(_("%(n)s running", n=number(row.running)))),
-        ("key-u", row.ending, str(_("%(n)s ending", n=number(row.ending)))),
+        ("key-u", row.running, ngettext("%(num)s running", "%(num)s running", row.running)),
+        ("key-u", row.ending, ngettext("%(num)s ending", "%(num)s ending", row.ending)),
         ("key-w", row.idle, str(_("%(n)s idle", n=number(row.idle)))),
         ("key-w", row.silent, str(_("%(n)s not responding", n=number(row.silent)))),
         ("key-w", row.held, str(_("%(n)s held for the queue", n=number(row.held)))),
