@@ -39,7 +39,7 @@ class Tour(Visit):
         """Lead to a state, and say where that is."""
         page = self._viewer.page
         self._become(state.who)
-        self._viewer.begin()
+        self._viewer.begin(wide=state.step is not None)
         response = page.goto(self.fill(state.path))
         if state.step is not None:
             response = state.step(page, self.fill) or response
