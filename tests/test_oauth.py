@@ -303,6 +303,37 @@ def test_tokens_are_refused_at_their_next_use(
         assert not is_let_in(program)
 
 
+LAUNCH = "/api/v1/leases/0190f3c2-8f1e-7c55-9d2a-1f6a7f0e2b11"
+ASK = {"product": "render", "device": {"id": "d_1"}}
+QUESTIONS: dict[str, tuple[str, str, dict[str, Any] | None]] = {
+    "ask for a seat": ("PUT", LAUNCH, ASK),
+    "look at a lease": ("GET", LAUNCH, None),
+    "what may I run": ("GET", ENTITLEMENTS, None),
+    "why": ("GET", "/api/v1/explain", None),
+    "borrow": ("POST", f"{LAUNCH}/borrow", {"until": "2026-12-01T00:00:00Z"}),
+    "return": ("POST", f"{LAUNCH}/return", {"proof": "x"}),
+}
+
+
+@pytest.mark.on_sqlite
+@pytest.mark.parametrize("end", [end_family, block, delete])
+def test_every_question_is_refused_when_the_sign_in_has_ended(
+    plain: ProgramAt, on_app: Session, cast: Cast, end: Callable[[Session, Cast], None]
+) -> None:
+    assert plain.client.put(LAUNCH, json=ASK, headers=plain.headers("PUT", LAUNCH)).status_code == 201
+    end(on_app, cast)
+    on_app.commit()
+    answers = {name: asked(plain, *question) for name, question in QUESTIONS.items()}
+    assert answers == dict.fromkeys(QUESTIONS, (401, "token_invalid"))
+
+
+def asked(program: ProgramAt, method: str, path: str, body: dict[str, Any] | None) -> tuple[int, str]:
+    """Status and code of a refusal of the API."""
+    headers = program.headers(method, path) | {"Idempotency-Key": "k1"}
+    response = program.client.open(path, method=method, json=body, headers=headers)
+    return response.status_code, (response.json or {}).get("code", "")
+
+
 @pytest.mark.on_sqlite
 @pytest.mark.parametrize("end", [block, delete, end_membership])
 def test_an_approval_is_worth_nothing_when_its_ground_is_gone(
