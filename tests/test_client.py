@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,7 +15,6 @@ import pytest
 from portal_seat import (
     BorrowTooLong,
     Client,
-    Code,
     Directive,
     LeaseEnded,
     MembershipDisabled,
@@ -27,7 +23,6 @@ from portal_seat import (
     State,
     TokenInvalid,
 )
-from portal_seat.clock import SystemClock
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
@@ -38,14 +33,25 @@ from core.grants import TokenFamily
 from core.leases import Lease
 from core.oauth import stations
 from core.seats import ending
-from core.settings import ROOT
-from models import License, Organization, Product
+from models import Organization, Product
 from tests.cast import Cast
 from tests.client_desk import FakePortal, until
 from tests.clients import Client as Browser
+from tests.seat_programs import (
+    PRODUCT,
+    SAVES,
+    Start,
+    computer,
+    ended,
+    heard,
+    live,
+    no_seat,
+    one_seat,
+    running,
+    the_lease,
+)
 
 pytestmark = pytest.mark.on_sqlite
-PRODUCT = "render"
 Keys = Callable[[str], str]
 
 
@@ -79,16 +85,6 @@ def other(server: str, tmp_path: Path, station_key: Keys) -> Iterator[Callable[.
         )
 
 
-def live(session: Session) -> int:
-    session.rollback()
-    return session.scalar(select(func.count()).select_from(Lease).where(*Lease.LIVE)) or 0
-
-
-def the_lease(session: Session) -> Lease:
-    session.rollback()
-    return session.scalars(select(Lease).where(*Lease.LIVE).execution_options(populate_existing=True)).one()
-
-
 def test_a_seat_is_taken_kept_and_given_back(client: Client, on_app: Session) -> None:
     with client.seat(PRODUCT, version="2026.1") as seat:
         assert seat.may_work
@@ -111,26 +107,11 @@ def test_what_the_portal_signs_counts_here(client: Client) -> None:
 
 
 def test_a_full_pool_is_a_sentence(client: Client, on_app: Session) -> None:
-    fill(on_app)
+    no_seat(on_app)
     with pytest.raises(NoSeatAvailable) as raised, client.seat(PRODUCT):
         pytest.fail("It started.")
     assert "Render Studio" in raised.value.detail
     assert raised.value.facts["seats"] == raised.value.facts["used"]
-
-
-def fill(session: Session) -> None:
-    """Leave no seat of the product."""
-    for license in session.scalars(select(License).join(Product).where(Product.code == PRODUCT)):
-        license.seats = 0
-    session.commit()
-
-
-def one_seat(session: Session, cast: Cast) -> None:
-    """Leave one seat that anybody may take."""
-    fill(session)
-    cloud = session.get_one(License, cast.license["cloud"])
-    cloud.seats = cloud.reserved + 1
-    session.commit()
 
 
 def test_a_station_runs_its_own_product_only(client: Client) -> None:
@@ -212,21 +193,9 @@ def test_entitlements_say_what_may_run(client: Client) -> None:
 
 @pytest.fixture
 def bob(server: str, client_for: Callable[[str], Browser], tmp_path: Path) -> Iterator[Client]:
-    """A client on bob's computer; he approves each code that it shows, in his browser."""
-    browser = client_for("bob")
-
-    def approve(code: Code) -> None:
-        assert browser.send("/activate/approve", user_code=code.code).location == "/activate/approved"
-
-    with Client(server, folder=tmp_path, on_sign_in=approve, clock=Hurried(), device_name="WS-14") as made:
+    """A client on bob's computer."""
+    with computer(server, client_for("bob"), tmp_path) as made:
         yield made
-
-
-class Hurried(SystemClock):
-    """A clock that does not wait between two questions about a code."""
-
-    def sleep(self, seconds: float) -> None:
-        """Go on."""
 
 
 def test_a_person_signs_in_when_he_first_needs_a_seat(bob: Client, on_app: Session, cast: Cast) -> None:
@@ -307,79 +276,53 @@ def test_a_seat_is_not_borrowed_for_a_month(bob: Client) -> None:
 
 # ── the command ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-SAVES = (
-    "import signal,sys,time\n"
-    "def save(*_): print('saved', flush=True); sys.exit(3)\n"
-    "signal.signal(signal.SIGTERM, save)\n"
-    "print('ready', flush=True)\n"
-    "time.sleep(60)\n"
-)
-
 
 @pytest.fixture
-def portal_seat(server: str, tmp_path: Path, station_key: Keys) -> Callable[..., list[str]]:
-    """`portal_seat("run", …)`: the command line of the client, as a station with a key of its own."""
-    os.environ.pop("SEAT_STATION_KEY", None)
-    return lambda *arguments: [
-        sys.executable, "-m", "portal_seat", "--url", server, "--data", str(tmp_path / "command"), *arguments,
-    ]  # fmt: skip
+def run(portal_seat: Start, tmp_path: Path, station_key: Keys) -> Start:
+    """`run("print(1)")`: the program on a seat of a station, as a process."""
+    key = station_key("Build machine")
+    return lambda program, *options: portal_seat(tmp_path, *running(program, *options), station_key=key)
 
 
-@pytest.fixture
-def environ(station_key: Keys) -> dict[str, str]:
-    path = str(ROOT / "clients" / "python" / "src")
-    return {**os.environ, "PYTHONPATH": path, "SEAT_STATION_KEY": station_key("Build machine")}
-
-
-def start(command: list[str], environ: dict[str, str]) -> subprocess.Popen[str]:
-    return subprocess.Popen(command, env=environ, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-
-
-def test_a_command_runs_on_a_seat_and_its_code_is_passed_on(
-    portal_seat: Callable[..., list[str]], environ: dict[str, str], on_app: Session
-) -> None:
-    command = portal_seat("run", "--product", PRODUCT, "--", sys.executable, "-c", "import sys; sys.exit(7)")
-    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=30)
-    assert (done.returncode, done.stdout, done.stderr) == (7, "", "")
+def test_a_command_runs_on_a_seat_and_its_code_is_passed_on(run: Start, on_app: Session) -> None:
+    assert ended(run("import sys; sys.exit(7)")) == (7, "", "")
     assert live(on_app) == 0
     assert on_app.scalar(select(func.count()).select_from(Lease)) == 1
 
 
-def test_a_command_without_a_seat_does_not_run(
-    portal_seat: Callable[..., list[str]], environ: dict[str, str], on_app: Session
-) -> None:
-    fill(on_app)
-    command = portal_seat("run", "--product", PRODUCT, "--", sys.executable, "-c", "print('ran')")
-    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=30)
-    assert (done.returncode, done.stdout) == (75, "")
-    assert "Render Studio" in done.stderr
-    assert done.stderr.count("\n") == 1
+def test_a_command_without_a_seat_does_not_run(run: Start, on_app: Session) -> None:
+    no_seat(on_app)
+    code, out, err = ended(run("print('ran')"))
+    assert (code, out) == (75, "")
+    assert "Render Studio" in err
+    assert err.count("\n") == 1
 
 
-def test_a_killed_command_gives_its_seat_back(
-    portal_seat: Callable[..., list[str]], environ: dict[str, str], on_app: Session
-) -> None:
-    kills = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
-    command = portal_seat("run", "--product", PRODUCT, "--", sys.executable, "-c", kills)
-    assert subprocess.run(command, env=environ, timeout=30).returncode == 128 + signal.SIGKILL
+def test_a_killed_command_gives_its_seat_back(run: Start, on_app: Session) -> None:
+    code, _out, err = ended(run("import os, signal; os.kill(os.getpid(), signal.SIGKILL)"))
+    assert (code, err) == (128 + signal.SIGKILL, "")
     assert live(on_app) == 0
 
 
-def test_a_command_whose_session_is_ended_saves_and_stops(
-    portal_seat: Callable[..., list[str]], environ: dict[str, str], on_app: Session, cast: Cast
-) -> None:
-    running = ["run", "--product", PRODUCT, "--renew-every", "0.2", "--", sys.executable, "-c", SAVES]
-    with start(portal_seat(*running), environ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-        end(on_app, cast, "Needed for the tender.", 2)
-        out, err = process.communicate(timeout=30)
-    assert (process.returncode, out) == (3, "saved\n")
+def test_who_stops_the_command_line_stops_the_command(run: Start, on_app: Session) -> None:
+    process = run(SAVES)
+    assert heard(process) == "ready"
+    process.terminate()
+    assert ended(process) == (3, "saved\n", "")
+    assert live(on_app) == 0
+
+
+def test_a_command_whose_session_is_ended_is_asked_to_end(run: Start, on_app: Session, cast: Cast) -> None:
+    process = run(SAVES, "--renew-every", "0.2")
+    assert heard(process) == "ready"
+    end(on_app, cast, "Needed for the tender.", 2)
+    code, out, err = ended(process)
+    assert (code, out) == (3, "saved\n")
     assert err.startswith("Needed for the tender. Save now: python")
     assert live(on_app) == 0
 
 
-def test_status_says_what_may_run(portal_seat: Callable[..., list[str]], environ: dict[str, str]) -> None:
-    done = subprocess.run(portal_seat("status"), env=environ, capture_output=True, text=True, timeout=30)
-    assert done.returncode == 0, done.stderr
-    assert f"{PRODUCT}: 0 of " in done.stdout
+def test_status_says_what_may_run(portal_seat: Start, tmp_path: Path, station_key: Keys) -> None:
+    code, out, err = ended(portal_seat(tmp_path, "status", station_key=station_key("Lab 3")))
+    assert (code, err) == (0, "")
+    assert f"{PRODUCT}: 0 of " in out

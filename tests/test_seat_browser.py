@@ -1,0 +1,69 @@
+"""A program on a seat, seen and ended by the administrator in a browser, while somebody waits for the seat."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+from portal_seat import State
+from sqlalchemy.orm import Session
+
+from tests.cast import Cast
+from tests.client_desk import until
+from tests.clients import Client as Browser
+from tests.clients import share
+from tests.seat_programs import PRODUCT, SAVES, Start, computer, ended, heard, one_seat, running, the_lease
+
+
+@pytest.mark.on_sqlite
+def test_an_ended_program_saves_stops_and_makes_room(
+    server: str,
+    client_for: Callable[[str], Browser],
+    page: Page,
+    portal_seat: Start,
+    tmp_path: Path,
+    on_app: Session,
+    cast: Cast,
+) -> None:
+    one_seat(on_app, cast)
+    with computer(server, client_for("bob"), tmp_path / "bob") as bob:
+        bob.entitlements()  # he signs in
+    share(client_for("alice"), page, server)
+    page.goto(f"{server}/admin/status")
+    expect(page.locator("tr.rec")).to_have_count(0)
+
+    program = portal_seat(tmp_path / "bob", *running(SAVES, "--renew-every", "0.3", "--save-signal", "USR1"))
+    assert heard(program) == "ready"
+    expect(page.locator("tr.rec")).to_contain_text("Bob", timeout=5500)  # it looks every 5 seconds
+
+    places: list[int] = []
+    with computer(server, client_for("carol"), tmp_path / "carol", "WS-15") as carol:
+        waiting = carol.seat(PRODUCT, queue=True, on_queue=places.append, renew_every=0.3)
+        thread = threading.Thread(target=waiting.take)
+        thread.start()
+        until(lambda: places == [1])
+        end(page)
+        code, out, err = ended(program)
+        assert (code, out) == (3, "saved\n")
+        assert "For the tender" in err
+        thread.join(20)
+        assert waiting.state is State.LICENSED
+        assert the_lease(on_app).account_id == cast.carol.account_id
+
+        code, out, err = ended(portal_seat(tmp_path / "bob", *running(SAVES)))
+        assert (code, out) == (75, "")
+        assert "session was ended" in err
+        waiting.give_back()
+
+
+def end(page: Page) -> None:
+    """End the only session, with 10 seconds to save in."""
+    page.locator("tr.rec").get_by_role("button", name="End session").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Message").fill("For the tender")
+    dialog.get_by_label("Time to save (seconds)").fill("10")
+    dialog.get_by_role("button", name="End session").click()
+    expect(dialog).to_be_hidden()
