@@ -40,7 +40,7 @@ def keep(session: Session, device_code: str, user_code: str, now: datetime, **kn
 
 def typed(text: str) -> str:
     """The code in what a person typed: any case, with or without the hyphen."""
-    return "".join(c for c in text.upper() if c in LETTERS or c.isalnum())
+    return "".join(c for c in text.upper() if c.isalnum())
 
 
 def readable(text: str) -> str:
