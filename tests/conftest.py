@@ -25,7 +25,7 @@ from tests.cast import Cast
 from tests.clients import Client, sign_in
 from tests.databases import POSTGRESQL, SQLITE, Database, Files, Server, Source, environ
 from tests.figures import drilling, figure, pytest_addoption, pytest_terminal_summary  # noqa: F401  # hooks, fixtures
-from tests.forked import Commands
+from tests.forked import COMMANDS
 from tests.invitation_page import copied, mailed, to_new  # noqa: F401  # fixtures
 from tests.kestrel import Kestrel
 from tests.letter_desk import desk, writing_app  # noqa: F401  # fixtures
@@ -59,6 +59,11 @@ def pytest_collection_finish() -> None:
     quick.settle()
 
 
+def pytest_sessionfinish() -> None:
+    """Leave nothing running."""
+    COMMANDS.stop()
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run every test that needs a database on both kinds, or on the one that its mark names."""
     if "database" in metafunc.fixturenames:
@@ -80,14 +85,6 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str]
     yield source
     for each in started.values():
         each.stop()
-
-
-@pytest.fixture(scope="session")
-def commands() -> Iterator[Commands]:
-    """The portal's commands, each a process of its own."""
-    commands = Commands()
-    yield commands
-    commands.stop()
 
 
 @pytest.fixture

@@ -52,6 +52,7 @@ class Commands:
         """End the process that others are forked from."""
         if self._parent is not None:
             self._parent.communicate()
+            self._parent = None
 
     def _ask(self, order: dict[str, Any]) -> int:
         self._parent = self._parent or subprocess.Popen(
@@ -64,8 +65,10 @@ class Commands:
         return int(self._parent.stdout.readline())
 
 
+#: Those of this run.
+COMMANDS = Commands()
 #: What commands import sooner or later.
-MODULES = ("app", "core.cli.process", "core.cli.vendor", "core.migrate", "core.probe", "psycopg")
+MODULES = ("app", "core.cli.process", "core.cli.vendor", "core.checks", "core.migrate", "core.probe", "psycopg")
 
 
 def serve() -> None:

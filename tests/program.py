@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import subprocess
 import sys
 import time
@@ -12,7 +11,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-from core.settings import ROOT
+from tests.forked import COMMANDS, environment
 from tests.servers import PATIENCE, free_port
 
 
@@ -21,25 +20,17 @@ class Program:
 
     def __init__(self, folder: Path, database_url: str, **more: str) -> None:
         port = free_port()
+        self.folder = folder
         self.address = f"http://127.0.0.1:{port}"
         self.log = folder / "log"
         self.process: subprocess.Popen[bytes] | None = None
-        kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-        self.environ = {
-            **kept, "PYTHONPATH": str(ROOT), "PORT": str(port), "PORTAL_DATA": str(folder / "data"),
-            "DATABASE_URL": database_url, "WORKERS": "1", **more,
-        }  # fmt: skip
+        self.environ = environment(
+            PORT=str(port), PORTAL_DATA=str(folder / "data"), DATABASE_URL=database_url, WORKERS="1", **more
+        )
 
     def command(self, *arguments: str, said: str = "") -> str:
         """Run a command and return what it prints; `said` is its standard input."""
-        done = subprocess.run(
-            [sys.executable, "-P", "-m", "core.cli", *arguments],
-            env=self.environ,
-            input=said,
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
+        done = COMMANDS.run(arguments, self.environ, self.folder, said.encode())
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 

@@ -1,6 +1,5 @@
 """The commands that run and check the portal: what they refuse, in one sentence, and that looking makes no file."""
 
-import os
 import socket
 import sqlite3
 import subprocess
@@ -10,23 +9,21 @@ from pathlib import Path
 import pytest
 
 from core import __version__
-from core.settings import ROOT
+from tests.forked import COMMANDS, Done, environment
 
 
-def portal(*arguments: str, cwd: Path, **environ: str) -> "subprocess.CompletedProcess[str]":
+def portal(*arguments: str, cwd: Path, **environ: str) -> Done:
     """Run a command as the script does, with data in a folder below `cwd`."""
-    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-    return subprocess.run(
-        [sys.executable, "-P", "-m", "core.cli", *arguments],
-        env={**kept, "PYTHONPATH": str(ROOT), "PORT": str(free_port()), **environ},
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    return COMMANDS.run(arguments, environment(**{"PORT": str(free_port()), **environ}), cwd)
 
 
-def refused(done: "subprocess.CompletedProcess[str]") -> str:
+def started(*arguments: str, cwd: Path) -> Done:
+    """The same, by an interpreter of its own."""
+    command = [sys.executable, "-P", "-m", "core.cli", *arguments]
+    return subprocess.run(command, env=environment(), cwd=cwd, capture_output=True, text=True, timeout=60)
+
+
+def refused(done: Done) -> str:
     """The one sentence a refused command says."""
     assert done.returncode != 0
     assert done.stdout == ""
@@ -35,11 +32,11 @@ def refused(done: "subprocess.CompletedProcess[str]") -> str:
 
 
 def test_the_version_is_said_in_one_place(tmp_path: Path) -> None:
-    assert portal("--version", cwd=tmp_path).stdout == f"{__version__}\n"
+    assert started("--version", cwd=tmp_path).stdout == f"{__version__}\n"
 
 
 def test_help_lists_every_command(tmp_path: Path) -> None:
-    said = portal("--help", cwd=tmp_path).stdout
+    said = started("--help", cwd=tmp_path).stdout
     for name in ("check", "demo", "keys", "mail", "organizations", "products", "run", "users", "worker"):
         assert f"\n  {name} " in said
 

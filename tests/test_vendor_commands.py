@@ -19,13 +19,13 @@ from core.mailing.outbox import Outbox
 from models import Account, Organization, PermissionKey
 from tests.cast import SEAL_KEY, SECRET_KEY, Cast
 from tests.databases import Database
-from tests.forked import Commands, Done, environment
+from tests.forked import COMMANDS, Done, environment
 
 Portal = Callable[..., Done]
 
 
 @pytest.fixture
-def portal(request: pytest.FixtureRequest, commands: Commands, tmp_path: Path) -> Portal:
+def portal(request: pytest.FixtureRequest, tmp_path: Path) -> Portal:
     """Runs a command on the test's database, or on an empty folder where the test asks for no database."""
     environ = environment(SECRET_KEY=SECRET_KEY, SEAL_KEY=SEAL_KEY)
     if "database" in request.fixturenames:
@@ -34,7 +34,7 @@ def portal(request: pytest.FixtureRequest, commands: Commands, tmp_path: Path) -
     def run(*arguments: str, typed: bytes = b"") -> Done:
         if "rows" in request.fixturenames:
             request.getfixturevalue("rows").rollback()  # a look at the rows keeps writers out
-        return commands.run(arguments, environ, tmp_path, typed)
+        return COMMANDS.run(arguments, environ, tmp_path, typed)
 
     return run
 
