@@ -14,11 +14,13 @@ from core.db import db
 from core.errors import BadInput, RuleBroken
 from core.guard import Desk, admin_desk
 from core.lists import sheet
+from core.lists.sessions import consequences, on_given_seats
 from core.lists.sheet import Sheet, View
 from core.lists.sheet_words import Offer, facts_of, given, present, taken
 from core.pages.answers import answer, refusal
 from core.pages.htmx import htmx, vary
 from core.pages.words import ngettext
+from core.people import me
 from core.refusals import HasAnother
 from models import License, Member, Permission, line
 
@@ -55,6 +57,8 @@ def save(license_id: int) -> Response:
     # The page sends one page of boxes; without a bound one request could hold the organization's lock for thousands.
     if len(ticked | had) > 2 * sheet.PAGE:
         raise BadInput(_("These are more users than the page lists. Load it again."))
+    if "sure" not in request.form and (running := on_given_seats(db.session, license_id, sorted(had - ticked), now())):
+        return asked(license, running, view, ticked, had)
     count, refused = apply_ticks(desk, license, sorted(had - ticked), sorted(ticked - had))
     db.session.commit()
     to = address(view) + f"#license-{license_id}"
@@ -80,6 +84,20 @@ def give(license_id: int, member_id: int) -> Response:
         return given
 
     return change(license_id, member_id, act)
+
+
+@bp.get("/<int:license_id>/<int:member_id>/take")
+def take_ask(license_id: int, member_id: int) -> str:
+    """Ask before what somebody runs on his seat ends; a tick on which nothing runs is taken back with one click."""
+    desk, view = admin_desk(member_id), view_of(request.args)
+    member, license = desk.member(member_id), desk.license(license_id)
+    words = {"product": license.product.name, "name": member.shown_name}
+    running = on_given_seats(db.session, license_id, [member_id], now())
+    return render_template(
+        "permissions/take.html", title=_("Take back %(product)s from %(name)s?", **words), button=_("Take back"),
+        url=f"{HOME}/{license_id}/{member_id}/take", back=HOME, target=f"#product-{license.product_id}",
+        keep=fields_of(view), fields=[], ends=consequences(running, now(), desk.organization.zone),
+    )  # fmt: skip
 
 
 @bp.post("/<int:license_id>/<int:member_id>/take")
@@ -172,6 +190,20 @@ def apply_ticks(desk: Desk, license: License, back: list[int], forth: list[int])
         except RuleBroken as broken:
             refused[member_id] = broken
     return done, refused
+
+
+def asked(license: License, running: Sequence[Any], view: View, ticked: set[int], had: set[int]) -> Response:
+    """The question before a form's ticks end what runs, which sends the same form again."""
+    names = len({each.account_id for each in running})
+    title = ngettext("Take back the permission of %(num)s user who runs %(product)s?",
+                     "Take back the permissions of %(num)s users who run %(product)s?",
+                     names, product=license.product.name)  # fmt: skip
+    fields = [("had", " ".join(map(str, sorted(had)))), *(("tick", each) for each in sorted(ticked)), ("sure", "1")]
+    ends = consequences(running, now(), me().shown_zone, with_names=True)
+    return make_response(
+        render_template("permissions/take.html", title=title, button=_("Take back"), url=f"{HOME}/{license.id}",
+                        back=HOME, target="", keep=fields_of(view), fields=fields, ends=ends)
+    )  # fmt: skip
 
 
 def moved(line: sheet.Line, name: str) -> str:

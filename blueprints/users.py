@@ -13,7 +13,7 @@ from core.db import db
 from core.errors import BadInput, RuleBroken
 from core.forms import pasted
 from core.guard import Desk, admin_desk
-from core.lists import roster_page
+from core.lists import roster_page, what_ends
 from core.lists.roster import Wanted
 from core.pages.answers import answer, away, rule_broken, saying_when
 from core.pages.htmx import fire, htmx, say, vary
@@ -70,15 +70,15 @@ def _pasted(desk: Desk, context: dict[str, Any], status: int) -> Response:
 
 
 @bp.post("/<int:member_id>/disable")
-def disable(member_id: int) -> Response:
-    """Stop a participation; what it held is free at once."""
+def disable_submit(member_id: int) -> Response:
+    """Stop a participation; what it held is free at once, what it runs ends when there was time to save."""
     desk = admin_desk(member_id)
     member = desk.member(member_id)
-    before = member.state
+    before, ending = member.state, what_ends.ending(member)
     freed = member.disable(desk.actor, desk.me, now())
     if before != DISABLED:
         mail.disabled(member)
-    return _changed(desk, member, _("%(name)s is disabled.", name=member.shown_name), _freed(freed))
+    return _changed(desk, member, _("%(name)s is disabled.", name=member.shown_name), ending, what_ends.freed(freed))
 
 
 @bp.post("/<int:member_id>/enable")
@@ -153,7 +153,7 @@ def co_admin(member_id: int) -> str:
     title = _("Make %(name)s co-administrator instead of %(former)s?", name=member.shown_name, former=former.shown_name)
     return roster_page.question(
         "users/co_admin.html", member=member, former=former, title=title, face=initials(member.shown_name),
-        former_face=initials(former.shown_name), kept=_licenses(former),
+        former_face=initials(former.shown_name), kept=what_ends.kept(former),
     )  # fmt: skip
 
 
@@ -208,23 +208,37 @@ def member_submit(member_id: int) -> Response:
     return away("/organization", said=said)
 
 
+@bp.get("/<int:member_id>/disable")
+def disable(member_id: int) -> str:
+    """Ask before what somebody runs ends; who runs nothing is disabled with one click."""
+    desk = admin_desk(member_id)
+    found = desk.member(member_id)
+    title = _("Disable %(name)s?", name=found.shown_name)
+    return roster_page.question(
+        "users/disable.html", member=found, title=title, freed=what_ends.taken_back(found), ends=what_ends.ends(found)
+    )
+
+
 @bp.get("/<int:member_id>/remove")
 def remove(member_id: int) -> str:
     """Ask before a participation ends."""
     desk = admin_desk(member_id)
     found = desk.member(member_id)
     title = _("Remove %(name)s?", name=found.shown_name)
-    return roster_page.question("users/remove.html", member=found, title=title, freed=_taken_back(found))
+    return roster_page.question(
+        "users/remove.html", member=found, title=title, freed=what_ends.taken_back(found), ends=what_ends.ends(found)
+    )
 
 
 @bp.post("/<int:member_id>/remove")
 def remove_submit(member_id: int) -> Response:
-    """End a participation; what it held is free at once."""
+    """End a participation; what it held is free at once, what it runs ends when there was time to save."""
     desk = admin_desk(member_id)
     found = desk.member(member_id)
+    ending = what_ends.ending(found)
     freed = found.remove(desk.actor, desk.me, now())
     mail.removed(found)
-    return _changed(desk, found, _("%(name)s is removed.", name=found.shown_name), _freed(freed))
+    return _changed(desk, found, _("%(name)s is removed.", name=found.shown_name), ending, what_ends.freed(freed))
 
 
 @bp.get("/<int:member_id>/withdraw")
@@ -255,19 +269,6 @@ def _changed(desk: Desk, member: Member, *said: str) -> Response:
     return fire(answer("users/_rows.html", to, said=" ".join(filter(None, said)), rows=rows), "counts")
 
 
-def _freed(freed: list[int]) -> str:
-    return str(ngettext("%(num)s seat is free again.", "%(num)s seats are free again.", len(freed))) if freed else ""
-
-
-def _taken_back(member: Member) -> str:
-    held = sum(each.suspended_at is None for each in member.permissions)
-    if not held:
-        return str(_("No seat is held, so nothing becomes free."))
-    taken = ngettext("%(num)s permission is taken back", "%(num)s permissions are taken back", held)
-    free = ngettext("%(num)s seat becomes free", "%(num)s seats become free", held)
-    return str(_("%(permissions)s, and %(seats)s.", permissions=taken, seats=free))
-
-
 @bp.errorhandler(RuleBroken)
 def refused(error: RuleBroken) -> Response:
     """A rule said no to a row action: what is true now, and why, instead of what the page still showed."""
@@ -292,8 +293,3 @@ def _still(desk: Desk, error: RuleBroken) -> Response:
         rows = roster_page.row(desk, (request.view_args or {}).get("member_id", 0))
         fragment = render_template("users/_rows.html", rows=rows)
     return say(vary(make_response(fragment, error.status)), sentence, bad=True)
-
-
-def _licenses(member: Member) -> str:
-    held = sum(each.suspended_at is None for each in member.permissions)
-    return str(ngettext("%(num)s license", "%(num)s licenses", held))

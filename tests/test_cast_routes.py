@@ -30,6 +30,7 @@ POST /activate/decline                               303   303   303   303   303
 GET  /activate/declined                              200   200   200   200   200     200   200   200       303
 GET  /admin/permissions                              200   200   403   403   404     200   404   404       303
 POST /admin/permissions/{annual}                     303   303   403   403   404     404   404   404       303
+GET  /admin/permissions/{annual}/{bob}/take          200   200   403   403   404     404   404   404       303
 POST /admin/permissions/{annual}/{bob}/take          303   303   403   403   404     404   404   404       303
 GET  /admin/permissions/{perpetual}/{bob}/move       200   200   403   403   404     404   404   404       303
 POST /admin/permissions/{perpetual}/{bob}/move       303   303   403   403   404     404   404   404       303
@@ -44,6 +45,9 @@ POST /admin/products/{annual}/copy                   200   200   403   403   404
 GET  /admin/products/{annual}/details                200   200   403   403   404     404   404   404       303
 GET  /admin/products/{annual}/reveal                 303   303   403   403   404     404   404   404       303
 POST /admin/products/{annual}/reveal                 200   200   403   403   404     404   404   404       303
+GET  /admin/requests                                 200   200   403   403   404     200   404   404       303
+POST /admin/requests/{request}/decline               303   303   403   403   404     404   404   404       303
+POST /admin/requests/{request}/grant                 303   303   403   403   404     404   404   404       303
 GET  /admin/settings                                 200   200   403   403   404     200   404   404       303
 POST /admin/settings                                 303   303   403   403   404     303   404   404       303
 GET  /admin/stations                                 200   200   403   403   404     200   404   404       303
@@ -67,10 +71,12 @@ POST /admin/users/{alice}/disable                    409   409   403   403   404
 POST /admin/users/{alice}/remove                     409   409   403   403   404     404   404   404       303
 GET  /admin/users/{bob}/co-admin                     200   200   403   403   404     404   404   404       303
 POST /admin/users/{bob}/co-admin                     303   303   403   403   404     404   404   404       303
+GET  /admin/users/{bob}/disable                      200   200   403   403   404     404   404   404       303
 POST /admin/users/{bob}/disable                      303   303   403   403   404     404   404   404       303
 GET  /admin/users/{bob}/remove                       200   200   403   403   404     404   404   404       303
 POST /admin/users/{bob}/remove                       303   303   403   403   404     404   404   404       303
 POST /admin/users/{bob}/restore                      303   303   403   403   404     404   404   404       303
+GET  /admin/users/{bob}/why                          200   200   403   403   404     404   404   404       303
 POST /admin/users/{carol}/disable                    303   409   403   403   404     404   404   404       303
 GET  /admin/users/{carol}/member                     200   200   403   403   404     404   404   404       303
 POST /admin/users/{carol}/member                     303   303   403   403   404     404   404   404       303
@@ -145,7 +151,9 @@ GET  /organization/leave                             409   200   200   200   404
 POST /organization/leave                             409   303   303   303   404     409   404   404       303
 GET  /products                                       200   200   200   200   200     200   200   200       303
 POST /products                                       303   303   303   303   303     303   303   403       303
+POST /products/ask                                   303   303   303   409   404     303   404   404       303
 POST /products/validate                              200   200   200   200   200     200   200   403       303
+GET  /products/why                                   200   200   200   200   200     200   200   200       303
 POST /products/{own}/copy                            404   404   404   404   404     404   200   404       303
 GET  /products/{own}/details                         404   404   404   404   404     404   200   404       303
 POST /products/{own}/reveal                          404   404   404   404   404     404   200   404       303
@@ -237,6 +245,8 @@ FOREIGN = (
     "/admin/permissions/{other}/{bob}/take",
     "/admin/products/{other}/reveal",
     "/admin/products/{other}/copy",
+    "/admin/requests/{elsewhere}/grant",
+    "/admin/requests/{elsewhere}/decline",
     "/admin/status/{foreign}/end",
     "/admin/status/{foreign}/write-off",
     *(f"/admin/users/{{mallory}}/{what}" for what in (

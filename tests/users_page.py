@@ -16,7 +16,7 @@ from tests.clients import Client
 
 USERS = "/admin/users"
 POSTS = ("disable", "enable", "restore", "resend", "withdraw", "link", "co-admin", "member", "remove")
-ASKS = ("co-admin", "member", "remove", "withdraw")
+ASKS = ("co-admin", "disable", "member", "remove", "withdraw")
 ClientFor = Callable[[str], Client]
 
 

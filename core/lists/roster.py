@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, func, or_, s
 from sqlalchemy.orm import Session, aliased
 
 from core.db import Instant
+from core.leases import Lease
 from core.mail import INVITATION
 from core.mailing.outbox import Outbox
 from models import CO_ADMINISTRATOR, DISABLED, ENABLED, PENDING, Account, License, Member, Permission, PermissionKey
@@ -160,6 +161,9 @@ def _rows() -> Select[*tuple[Any, ...]]:
         _restorable().label("restorable"),
         _is_elsewhere().label("is_elsewhere"),
         _is_slot_free().label("is_slot_free"),
+        _of_sessions(func.max(Lease.renewed_at)).label("running_at"),
+        _of_sessions(func.max(Lease.borrowed_until)).label("held_until"),
+        _used_at().label("used_at"),
         Outbox.id.label("letter_id"), Outbox.sent_at, Outbox.dropped_at, Outbox.failed_at, Outbox.failed_reason,
         Outbox.tries,
     ).outerjoin(Account, Account.id == Member.account_id).outerjoin(Outbox, _is_invitation()).where(*MINE)  # fmt: skip
@@ -175,6 +179,20 @@ def _is_invitation() -> ColumnElement[bool]:
 def _permissions(condition: ColumnElement[bool]) -> Any:
     query = select(func.count()).select_from(Permission).where(Permission.member_id == Member.id, condition)
     return query.correlate(Member).scalar_subquery()
+
+
+def _of_sessions(what: ColumnElement[Any]) -> Any:
+    """Something of what a member runs here now, personal licenses left out."""
+    # By the account, of whose leases few are live; those of an organization would be all that it ever had.
+    his = (Lease.account_id == Member.account_id, Lease.organization_id + 0 == Member.organization_id)
+    query = select(what).where(*his, *Lease.LIVE, Lease.expires_at > bindparam("now", type_=Instant))
+    return query.correlate(Member).scalar_subquery()
+
+
+def _used_at() -> Any:
+    """When something that a member ran here ended last."""
+    his = (Lease.account_id == Member.account_id, Lease.organization_id + 0 == Member.organization_id)
+    return select(func.max(Lease.ended_at)).where(*his).correlate(Member).scalar_subquery()
 
 
 def _restorable() -> Any:

@@ -14,7 +14,7 @@ from markupsafe import Markup, escape
 from core.dates import today
 from core.mail import state_of_invitation
 from core.mailing.outbox import DROPPED, FAILED, KEPT, SENT, WAITING
-from core.pages.words import address, ngettext, number, short_day
+from core.pages.words import address, ngettext, number, short_day, time
 from core.pages.words import day as written_day
 from core.people import initials
 from models import (
@@ -49,6 +49,8 @@ class Shown:
     given: str
     may_hold: bool  # permissions
     offer: str
+    used: str
+    is_used: bool  # ever
     acts: Markup
 
 
@@ -72,7 +74,9 @@ class Words:
         self.expired = _("Link expired %(day)s")
         self.elsewhere = _("Cannot join now (part of another organization)")
         self.blocked = _("Blocked by the vendor")
+        self.held, self.running, self.never = _("Borrowed seat held until %(day)s"), _("Now"), _("Never used")
         self._days: dict[date, str] = {}
+        self._times: dict[datetime, str] = {}
         self._acts: dict[str, Markup] = {}
         self._numbers: dict[tuple[str, int], str] = {}
 
@@ -82,6 +86,19 @@ class Words:
         if day not in self._days:
             self._days[day] = short_day(day) if day.year == self.today.year else written_day(day)
         return self._days[day]
+
+    def used(self, row: Any) -> str:
+        """When something ran last: now, the time of a moment of today, or its day."""
+        if row.running_at is not None and (row.held_until is None or row.held_until <= self.now):
+            return str(self.running)
+        if (last := row.running_at or row.used_at) is None:
+            return str(self.never)
+        minute = last.replace(second=0, microsecond=0)
+        if today(minute, self.zone) != self.today:
+            return self.day(minute)
+        if minute not in self._times:
+            self._times[minute] = str(_("Today, %(time)s", time=time(minute)))
+        return self._times[minute]
 
     def acts(self, kind: str, member_id: int, name: str) -> Markup:
         """The buttons of a row, from the ones of its kind."""
@@ -138,6 +155,8 @@ def _shown(row: Any, my_id: int, words: Words) -> Shown:
         given=words.number("licenses", row.given),
         may_hold=state == ENABLED,
         offer=offer(row.suspended, row.restorable) if state == ENABLED and row.restorable else "",
+        used="" if state == PENDING else words.used(row),
+        is_used=row.running_at is not None or row.used_at is not None,
         acts=words.acts("expired" if is_over else _kind(row, state, my_id), row.id, name),
     )
 
@@ -148,7 +167,8 @@ def _kind(row: Any, state: str, my_id: int) -> str:
         return "myself-co-administrator" if row.role == CO_ADMINISTRATOR else "myself"
     if state != ENABLED:
         return state
-    return "candidate" if row.role == MEMBER and row.is_slot_free else str(row.role)
+    kind = "candidate" if row.role == MEMBER and row.is_slot_free else str(row.role)
+    return f"{kind}-running" if row.running_at is not None else kind
 
 
 def _notes(row: Any, state: str, is_over: bool, words: Words) -> list[Note]:
@@ -157,6 +177,8 @@ def _notes(row: Any, state: str, is_over: bool, words: Words) -> list[Note]:
         notes.append(("note note-warn", words.elsewhere))
     if row.blocked_at is not None:
         notes.append(("note note-bad", words.blocked))
+    if row.held_until is not None and row.held_until > words.now:
+        notes.append(("note", words.held % {"day": words.day(row.held_until)}))
     if state == DISABLED and row.suspended:
         notes.append(("note", words.number("had", row.suspended)))
     if state == PENDING:

@@ -15,6 +15,7 @@ from sqlalchemy import Row, Select, bindparam, select
 from sqlalchemy.orm import Session
 
 from core.dates import LicenseType
+from core.leases import Lease
 from core.lists import roster
 from core.rights import Condition, condition
 from models import Account, License, Member, Permission, PermissionKey, Product
@@ -45,6 +46,7 @@ class Box:
     name: str
     ticked: bool
     is_blocked: bool
+    runs: bool = False  # something, on the seat that was given
     other: int | None = None
     note: str = ""
 
@@ -106,7 +108,10 @@ class Held:
         product = {each.id: each.product_id for each in licenses}
         self.active: dict[tuple[int, int], int] = {}
         self.suspended: dict[int, list[int]] = {}
+        self.running: set[tuple[int, int]] = set()  # member and license
         for row in rows:
+            if row.lease_id is not None:
+                self.running.add((row.id, row.license_id))
             if row.license_id in product and row.suspended_at is None:
                 self.active[row.id, product[row.license_id]] = row.license_id
             elif row.license_id in product:
@@ -161,7 +166,11 @@ def _with_permissions(people: Select[*tuple[Any, ...]], only: list[int] | None) 
     his = Permission.member_id == page.c.id
     if only is not None:
         his &= Permission.license_id.in_(only)
-    query = select(page, Permission.license_id, Permission.suspended_at).outerjoin_from(page, Permission, his)
+    # One row, not EXISTS: that PostgreSQL answers for everybody's leases at once.
+    runs = select(Lease.id).where(Lease.account_id == page.c.account_id, Lease.license_id == Permission.license_id)
+    lease_id = runs.where(*Lease.LIVE, Lease.is_reserved).limit(1).correlate(page, Permission).scalar_subquery()
+    query = select(page, Permission.license_id, Permission.suspended_at, lease_id.label("lease_id"))
+    query = query.outerjoin_from(page, Permission, his)
     return query.order_by(page.c.email_key, Permission.license_id)
 
 
@@ -170,16 +179,17 @@ def _line(row: Row[Any], people: Sequence[Row[Any]], held: Held, now: datetime, 
         row.id, row.product_id, row.product, LicenseType(row.type), row.seats, row.reserved, row.start_on, row.end_on,
         condition(row, now), suspended=held.suspended.get(row.id, []),
     )  # fmt: skip
-    boxes = (_box(person, held.active.get((person.id, row.product_id)), row.id) for person in people)
+    boxes = (_box(person, held, row) for person in people)
     # Where nothing can be ticked, or only ticks are asked for, an empty box says nothing.
     hides_empty = view.only or line.condition.is_over
     line.boxes = [box for box in boxes if box.ticked or not hides_empty or box.id == keep]
     return line
 
 
-def _box(person: Row[Any], license_id: int | None, here: int) -> Box:
-    other = license_id if license_id != here else None
-    return Box(person.id, person.name, license_id == here, person.blocked_at is not None, other)
+def _box(person: Row[Any], held: Held, line: Row[Any]) -> Box:
+    license_id = held.active.get((person.id, line.product_id))
+    other, runs = license_id if license_id != line.id else None, (person.id, line.id) in held.running
+    return Box(person.id, person.name, license_id == line.id, person.blocked_at is not None, runs, other)
 
 
 def _by_name(person: Row[Any]) -> tuple[str, str, int]:
@@ -216,7 +226,7 @@ LICENSES: Select[*tuple[Any, ...]] = (
     .order_by(Product.name, License.product_id, License.id)
 )  # fmt: skip
 PEOPLE: Select[*tuple[Any, ...]] = (
-    select(Member.id, Member.email_key, Account.name, Account.blocked_at)
+    select(Member.id, Member.account_id, Member.email_key, Account.name, Account.blocked_at)
     .join(Account, Account.id == Member.account_id)
     .where(
         Member.organization_id == bindparam("organization_id"), *Member.LIVE, Member.confirmed_at.is_not(None),
