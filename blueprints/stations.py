@@ -87,7 +87,7 @@ def revoke_submit(station_id: int) -> Response:
 
 def _board(organization_id: int, **context: Any) -> dict[str, Any]:
     rows = station_list.rows(db.session, organization_id, now(), me().shown_zone)
-    choices = station_list.products(db.session, organization_id)
+    choices = station_list.products(db.session, organization_id, now())
     return {"rows": rows, "products": choices, "typed": {}, "faults": {}, "made": None, "key": "", **context}
 
 
@@ -106,7 +106,7 @@ def _changed(desk: Desk, said: str) -> Response:
 
 def _product(desk: Desk, text: str) -> Product:
     """The product that was chosen, one that stations of this organization can run."""
-    known = dict(station_list.products(db.session, desk.organization.id))
+    known = dict(station_list.products(db.session, desk.organization.id, now()))
     chosen = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
     if chosen not in known:
         raise BadInput(_("Choose a product."), field="product")

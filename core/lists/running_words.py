@@ -237,7 +237,7 @@ def _keys(row: Any) -> list[tuple[str, int, str]]:
         ("key-w", row.held, str(_("%(n)s held for the queue", n=number(row.held)))),
         ("key-b", row.borrowed, str(_("%(n)s borrowed", n=number(row.borrowed)))),
         ("", free, str(_("%(n)s free", n=number(free)))),
-        ("", over, str(_("%(n)s more than there are", n=number(over)))),
+        ("key-more", over, str(_("%(n)s more than there are", n=number(over)))),
     ]
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from flask_babel import gettext as _
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from core.dates import LicenseType
@@ -41,13 +41,14 @@ def rows(session: Session, organization_id: int, now: datetime, zone: str) -> li
     ]  # fmt: skip
 
 
-def products(session: Session, organization_id: int) -> list[tuple[int, str]]:
-    """The products whose seats a station can take: floating ones only."""
+def products(session: Session, organization_id: int, now: datetime) -> list[tuple[int, str]]:
+    """The products whose seats a station can take: floating ones only, of licenses that are not over."""
+    is_good = (PermissionKey.revoked_at.is_(None), or_(License.ends_at.is_(None), License.ends_at > now))
     query = (
         select(Product.id, Product.name)
         .join(License, License.product_id == Product.id)
         .join(PermissionKey, PermissionKey.id == License.key_id)
-        .where(PermissionKey.organization_id == organization_id, License.type.in_(FLOATING))
+        .where(PermissionKey.organization_id == organization_id, License.type.in_(FLOATING), *is_good)
         .distinct()
         .order_by(Product.name, Product.id)
     )
