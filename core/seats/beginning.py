@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import case, delete, insert, update
+from sqlalchemy import bindparam, case, delete, insert, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from core.dates import today
@@ -30,11 +30,11 @@ def begun(
         "taken_at": now, "renewed_at": now, "expires_at": until, "borrowed_until": None, "ending_at": None,
         "ending_reason": None, "ending_message": "", "ended_at": None, "ended_reason": None,
     }  # fmt: skip
+    connection = request.session.connection()
     if facts.known_id is not None:
-        writing: Any = update(Lease).where(Lease.id == facts.known_id, Lease.ended_at.is_not(None)).values(values)
+        lease_id = connection.execute(REVIVE, {"known_id": facts.known_id, **values}).scalar()
     else:
-        writing = insert(Lease).values(values)
-    lease_id = request.session.connection().execute(writing.returning(Lease.id)).scalar()
+        lease_id = connection.execute(BEGIN, values).scalar()
     if lease_id is None:
         raise Raced  # the same launch came back twice at once
     note_day(request, line, peak=count[0], check_outs=1)
@@ -64,20 +64,12 @@ def _served(request: Request) -> None:
 def note_day(request: Request, line: Line, *, peak: int = 0, check_outs: int = 0, denials: int = 0) -> None:
     """Count on the license's day, in its owner's zone."""
     zone = request.facts.own_zone if line.is_personal else request.facts.zone
-    dialect = postgresql if request.session.get_bind().dialect.name == "postgresql" else sqlite
-    fresh = dialect.insert(UsageDay).values(
-        license_id=line.row.license_id, day=today(request.now, zone or "UTC"), peak=peak, check_outs=check_outs,
-        denials=denials,
-    )  # fmt: skip
-    counting = fresh.on_conflict_do_update(
-        index_elements=[UsageDay.license_id, UsageDay.day],
-        set_={
-            "peak": case((UsageDay.peak < fresh.excluded.peak, fresh.excluded.peak), else_=UsageDay.peak),
-            "check_outs": UsageDay.check_outs + check_outs,
-            "denials": UsageDay.denials + denials,
-        },
-    )
-    request.session.connection().execute(counting)
+    values = {
+        "license_id": line.row.license_id, "day": today(request.now, zone or "UTC"), "peak": peak,
+        "check_outs": check_outs, "denials": denials,
+    }  # fmt: skip
+    connection = request.session.connection()
+    connection.execute(NOTE_DAY[connection.dialect.name], values)
 
 
 def device(request: Request) -> int:
@@ -98,3 +90,21 @@ def device(request: Request) -> int:
         binding = update(TokenFamily).where(TokenFamily.id == caller.family_id)
         connection.execute(binding.values(device_id=device_id))
     return int(device_id)
+
+
+def _note_day(dialect: Any) -> Any:
+    fresh = dialect.insert(UsageDay)
+    return fresh.on_conflict_do_update(
+        index_elements=[UsageDay.license_id, UsageDay.day],
+        set_={
+            "peak": case((UsageDay.peak < fresh.excluded.peak, fresh.excluded.peak), else_=UsageDay.peak),
+            "check_outs": UsageDay.check_outs + fresh.excluded.check_outs,
+            "denials": UsageDay.denials + fresh.excluded.denials,
+        },
+    )
+
+
+# Made once: what every check-out sends.
+BEGIN = insert(Lease).returning(Lease.id)
+REVIVE = update(Lease).where(Lease.id == bindparam("known_id"), Lease.ended_at.is_not(None)).returning(Lease.id)
+NOTE_DAY = {"sqlite": _note_day(sqlite), "postgresql": _note_day(postgresql)}

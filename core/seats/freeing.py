@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, case, delete, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Row, and_, bindparam, case, delete, exists, func, or_, select, update
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
+from core.db import Instant
 from core.leases import BY_ADMIN, COOL_DOWN, EXPIRED, LINE_EXPIRED, OFFER, QUEUE_PATIENCE, Lease, Station, Ticket
 from models import License, Member, PermissionKey
 
@@ -65,13 +66,14 @@ def end(
 
 def sweep(session: Session, license_id: int, now: datetime) -> int:
     """End what gave no sign of life in time, or whose window is over; returns how many leases and offers ended."""
+    line_ended = _line_ended(license_id, now)
     reason = case(
         (Lease.ending_reason.is_not(None), Lease.ending_reason),  # also when it fell silent within its window
-        (_line_ended(license_id, now), LINE_EXPIRED),
+        (line_ended, LINE_EXPIRED),
         else_=EXPIRED,
     )
     lock(session, license_id)
-    ended = end(session, license_id, or_(is_over(now), _is_beyond_line(license_id, now)), reason, now)
+    ended = end(session, license_id, or_(is_over(now), _is_beyond(line_ended, now)), reason, now)
     return len(ended) + forget_offers(session, license_id, now)
 
 
@@ -153,18 +155,17 @@ def _may_be_served(now: datetime) -> tuple[ColumnElement[bool], ...]:
 
 def take_open(session: Session, license_id: int) -> Row[Any] | None:
     """Count one more open seat in use, in one statement; None when none is free."""
-    is_free = and_(
-        License.in_use < License.seats, License.in_use - License.reserved_in_use < License.seats - License.reserved
-    )
-    taking = update(License).where(License.id == license_id, is_free).values(in_use=License.in_use + 1)
-    return one(session, taking.returning(License.in_use, License.seats))
+    return one(session, TAKE_OPEN, license_id=license_id)
 
 
 def take_reserved(session: Session, license_id: int) -> Row[Any] | None:
     """Count one more seat in use that was given or kept for its holder; None when even those are all in use."""
-    taking = update(License).where(License.id == license_id, License.in_use < License.seats)
-    taking = taking.values(in_use=License.in_use + 1, reserved_in_use=License.reserved_in_use + 1)
-    return one(session, taking.returning(License.in_use, License.seats))
+    return one(session, TAKE_RESERVED, license_id=license_id)
+
+
+def has_dead(session: Session, license_id: int, now: datetime) -> bool:
+    """Whether a sweep of the license would end anything."""
+    return bool(session.connection().execute(HAS_DEAD, {"license_id": license_id, "now": now}).scalar())
 
 
 def _passed_on(session: Session, license_id: int, freed: Sequence[Row[Any]]) -> set[str]:
@@ -190,12 +191,12 @@ def _subtract(session: Session, license_id: int, seats: int, reserved: int) -> N
     session.connection().execute(counting)
 
 
-def _is_beyond_line(license_id: int, now: datetime) -> ColumnElement[bool]:
+def _is_beyond(line_ended: ColumnElement[bool], now: Any) -> ColumnElement[bool]:
     # Its end may have been moved to before the lease's; what is borrowed cannot be called back.
-    return and_(_line_ended(license_id, now), or_(Lease.borrowed_until.is_(None), Lease.borrowed_until <= now))
+    return and_(line_ended, or_(Lease.borrowed_until.is_(None), Lease.borrowed_until <= now))
 
 
-def _line_ended(license_id: int, now: datetime) -> ColumnElement[bool]:
+def _line_ended(license_id: Any, now: Any) -> ColumnElement[bool]:
     return select(License.id).where(License.id == license_id, License.ends_at <= now).exists()
 
 
@@ -203,6 +204,36 @@ def _run(session: Session, statement: Any) -> list[Row[Any]]:
     return list(session.connection().execute(statement))
 
 
-def one(session: Session, statement: Any) -> Row[Any] | None:
+def one(session: Session, statement: Any, **values: Any) -> Row[Any] | None:
     """The first row of a statement that is sent as it is."""
-    return session.connection().execute(statement).first()
+    return session.connection().execute(statement, values).first()
+
+
+# Made once: what every check-out sends.
+_id: Any = bindparam("license_id")
+_now: Any = bindparam("now", type_=Instant())
+_COUNTED = License.in_use, License.seats
+COUNTS = select(*_COUNTED).where(License.id == _id)
+TAKE_OPEN = (
+    update(License)
+    .where(
+        License.id == _id, License.in_use < License.seats,
+        License.in_use - License.reserved_in_use < License.seats - License.reserved,
+    )
+    .values(in_use=License.in_use + 1)
+    .returning(*_COUNTED)
+)  # fmt: skip
+TAKE_RESERVED = (
+    update(License)
+    .where(License.id == _id, License.in_use < License.seats)
+    .values(in_use=License.in_use + 1, reserved_in_use=License.reserved_in_use + 1)
+    .returning(*_COUNTED)
+)
+HAS_DEAD = select(
+    or_(
+        exists().where(
+            Lease.license_id == _id, *Lease.LIVE, or_(is_over(_now), _is_beyond(_line_ended(_id, _now), _now))
+        ),
+        exists().where(Ticket.license_id == _id, Ticket.offered_until <= _now),
+    )
+)

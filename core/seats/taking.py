@@ -13,10 +13,11 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Row, Select, case, func, select, update
+from sqlalchemy import Row, bindparam, case, func, update
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
+from core.db import Instant
 from core.denials import Denied
 from core.leases import (
     DISABLED,
@@ -35,7 +36,6 @@ from core.seats.asking import Asking, Caller, Facts, facts_of, lock_all
 from core.seats.beginning import begun, device
 from core.seats.request import TRIES, Line, Queued, Raced, Request, Seat, is_past, lines_of
 from core.seats.waiting import leave, queued_or_denied
-from models import License
 
 
 def ask(session: Session, caller: Caller, asking: Asking, now: datetime) -> Seat | Queued:
@@ -151,23 +151,11 @@ def _why_gone(request: Request, line: Line | None) -> str | None:
 def _renewed(request: Request, line: Line | None, gone: str | None) -> Seat:
     """Keep the seat for another while, not beyond its license, nor beyond the window in which it ends."""
     facts, now, asking = request.facts, request.now, request.asking
-    until = now + LEASE
-    if line is not None and line.row.ends_at is not None:
-        until = min(until, line.row.ends_at)
-    ending_at = func.coalesce(Lease.ending_at, now + SAVE_WINDOW) if gone else Lease.ending_at
-    kept = (
-        update(Lease)
-        .where(Lease.id == facts.known_id, *Lease.LIVE, Lease.seq <= asking.seq)
-        .values(
-            renewed_at=now, seq=asking.seq, idle_s=asking.idle_s, app_version=asking.version,
-            ending_at=ending_at, ending_reason=func.coalesce(Lease.ending_reason, gone),
-            expires_at=case((Lease.borrowed_until > until, Lease.borrowed_until),
-                            (Lease.ending_at < until, Lease.ending_at), else_=until),
-            borrowed_until=case((Lease.borrowed_until > now, Lease.borrowed_until)),
-        )
-        .returning(Lease.ending_at, Lease.ending_message, Lease.expires_at, Lease.is_reserved, Lease.borrowed_until)
+    until = min(filter(None, (now + LEASE, line and line.row.ends_at)))
+    row = freeing.one(
+        request.session, RENEW, known_id=facts.known_id, now=now, until=until, said=asking.seq, idle=asking.idle_s,
+        version=asking.version, gone=gone, closes=now + SAVE_WINDOW if gone else None,
     )  # fmt: skip
-    row = request.session.connection().execute(kept).first()
     if row is None:
         raise Raced
     used, total = (line.row.in_use, line.row.seats) if line is not None else (0, 0)
@@ -248,19 +236,21 @@ def _chosen(request: Request, choice: Choice, device_id: int) -> Seat | Denied:
     if not choice.is_reserved and request.offered_id == license_id:
         request.is_offered = True
         return write((line.row.in_use, line.row.seats))
-    counted = _counted(request, choice)
-    if counted is None:
-        request.settle()
-        if freeing.sweep(session, license_id, request.now):
-            counted = _counted(request, choice)
-    if counted is not None:
+    if (counted := _drawn(request, choice)) is not None:
         return write((counted.in_use, counted.seats))
-    counts = freeing.one(session, _counts(license_id))  # as they are now that others may have been served
+    counts = freeing.one(session, freeing.COUNTS, license_id=license_id)  # now that others may have been served
     return refusing.full(request, line, counts.in_use if counts is not None else 0)
 
 
-def _counts(license_id: int) -> Select[int, int]:
-    return select(License.in_use, License.seats).where(License.id == license_id)
+def _drawn(request: Request, choice: Choice) -> Row[Any] | None:
+    """A seat newly counted, of one that is dead if need be; None when all are taken."""
+    session, license_id = request.session, choice.line.row.license_id
+    counted = _counted(request, choice)
+    if counted is None and freeing.has_dead(session, license_id, request.now):
+        request.settle()
+        freeing.sweep(session, license_id, request.now)
+        counted = _counted(request, choice)
+    return counted
 
 
 def _counted(request: Request, choice: Choice) -> Row[Any] | None:
@@ -271,5 +261,22 @@ def _counted(request: Request, choice: Choice) -> Row[Any] | None:
         served = freeing.serve_queue(session, license_id, request.now)
         if request.ticket_id in served:
             request.is_offered = True
-            return freeing.one(session, _counts(license_id))
+            return freeing.one(session, freeing.COUNTS, license_id=license_id)
     return freeing.take_open(session, license_id)
+
+
+# Made once: what every renewal sends.
+_now, _until, _closes = (bindparam(name, type_=Instant()) for name in ("now", "until", "closes"))
+RENEW = (
+    update(Lease)
+    .where(Lease.id == bindparam("known_id"), *Lease.LIVE, Lease.seq <= bindparam("said"))
+    .values(
+        renewed_at=_now, seq=bindparam("said"), idle_s=bindparam("idle"), app_version=bindparam("version"),
+        ending_at=func.coalesce(Lease.ending_at, _closes),
+        ending_reason=func.coalesce(Lease.ending_reason, bindparam("gone")),
+        expires_at=case((Lease.borrowed_until > _until, Lease.borrowed_until),
+                        (Lease.ending_at < _until, Lease.ending_at), else_=_until),
+        borrowed_until=case((Lease.borrowed_until > _now, Lease.borrowed_until)),
+    )
+    .returning(Lease.ending_at, Lease.ending_message, Lease.expires_at, Lease.is_reserved, Lease.borrowed_until)
+)  # fmt: skip

@@ -50,7 +50,8 @@ def _note_denial(request: Request, refusals: list[tuple[Line, Denied]], refused:
 
 
 def _queue(request: Request, device_id: int) -> int:
-    """Note that the asker waits, and where in the queue he stands."""
+    """Note that the asker waits, once, and where in the queue he stands."""
+    request.settle()
     facts, connection, now = request.facts, request.session.connection(), request.now
     ticket_id = request.ticket_id
     if ticket_id is None:
