@@ -889,7 +889,9 @@ class Organization(Base):
         return license, [permission for _license, permission in rows if permission is not None]
 
     def _license(self, license_id: int) -> Select[License]:
-        query = select(License).join(License.key).options(contains_eager(License.key), joinedload(License.product))
+        # Its key without the other items, which one license is not about.
+        key = contains_eager(License.key).lazyload(PermissionKey.licenses)
+        query = select(License).join(License.key).options(key, joinedload(License.product))
         query = query.where(License.id == license_id, PermissionKey.organization_id == self.id)
         return query.execution_options(populate_existing=True)
 

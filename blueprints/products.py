@@ -59,8 +59,8 @@ def add() -> Response:
 @bp.get("/<int:license_id>/details")
 def details(license_id: int) -> str:
     """The row of a license with its details, a fragment."""
-    license = admin_desk().license(license_id)
-    row = product_list.row(license, now(), license.key.owner_zone)
+    desk = admin_desk()
+    row = product_list.opened_row(desk.license(license_id), now(), desk.organization.zone)
     return render_template("products/_rows.html", rows=[row], opened=license_id)
 
 
@@ -116,7 +116,7 @@ def board(
     """The page, or its content for htmx: field, results, list and totals."""
     if results is not None and results.said and (results.adding or htmx.wants_fragment):
         flash(results.said, results.said_to)
-    listed = product_list.rows(desk.organization, now())
+    listed = product_list.rows(desk.organization, now(), opened)
     page = render_template(
         "products/_board.html" if htmx.wants_fragment else "products/index.html",
         organization=desk.organization, rows=listed, totals=product_list.totals(listed),

@@ -10,9 +10,12 @@ from typing import Any
 from flask_babel import gettext as _
 
 from core import keys
+from core.lists import sessions
 from core.lists.license_states import AHEAD, ENDING, REVOKED, State, state_of
 from core.pages.words import day, ngettext, number
-from models import ENDS_SOON_DAYS, License, Organization
+from models import ENDS_SOON_DAYS, License, Organization, session_of
+
+MOST_USERS = 20  # of a license are named in its details
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +25,7 @@ class Row:
     license: License
     state: State
     zone: str
+    users: Sequence[tuple[str, str]] = ()  # who uses it now, and since when; read for the details only
 
     @property
     def id(self) -> int:
@@ -54,6 +58,17 @@ class Row:
         if self.license.is_floating:
             return str(_("%(n)s of %(seats)s reserved", **numbers))
         return str(_("%(n)s of %(seats)s given away", **numbers))
+
+    @property
+    def more_users(self) -> str:
+        """What leads to those who are not named."""
+        return str(_("All sessions")) if len(self.users) == MOST_USERS else ""
+
+    @property
+    def in_use(self) -> str:
+        """How many of its seats are in use now; nothing while none is."""
+        numbers = {"n": number(self.license.in_use), "seats": number(self.license.seats)}
+        return str(_("%(n)s of %(seats)s in use", **numbers)) if self.license.in_use else ""
 
     @property
     def end(self) -> str:
@@ -103,15 +118,24 @@ class Total:
     later: int
 
 
-def rows(organization: Organization, now: datetime) -> list[Row]:
-    """A row per license, what needs attention first."""
+def rows(organization: Organization, now: datetime, opened: int | None = None) -> list[Row]:
+    """A row per license, what needs attention first; with who uses the one whose details are shown."""
     zone = organization.zone
-    return sorted((row(each, now, zone) for each in organization.licenses), key=lambda each: each.order)
+    found = [
+        opened_row(each, now, zone) if each.id == opened else row(each, now, zone) for each in organization.licenses
+    ]
+    return sorted(found, key=lambda each: each.order)
 
 
-def row(license: License, now: datetime, zone: str) -> Row:
+def opened_row(license: License, now: datetime, zone: str) -> Row:
+    """The row of a license with who uses it now."""
+    running = sessions.on_license(session_of(license), license.id, now, MOST_USERS)
+    return row(license, now, zone, sessions.users(running, now, zone))
+
+
+def row(license: License, now: datetime, zone: str, users: Sequence[tuple[str, str]] = ()) -> Row:
     """The row of one license."""
-    return Row(license, state_of(license, now, zone), zone)
+    return Row(license, state_of(license, now, zone), zone, users)
 
 
 def totals(listed: Sequence[Row]) -> list[Total]:

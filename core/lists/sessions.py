@@ -46,14 +46,14 @@ def on_given_seats(session: Session, license_id: int, member_ids: Sequence[int],
     return _read(session, (Lease.license_id == license_id) & is_theirs, now)
 
 
-def on_license(session: Session, license_id: int, now: datetime) -> list[Row[Any]]:
-    """Who uses a license now."""
-    return _read(session, Lease.license_id == license_id, now)
+def on_license(session: Session, license_id: int, now: datetime, most: int) -> list[Row[Any]]:
+    """Who uses a license now, the first of them."""
+    return _read(session, Lease.license_id == license_id, now, most)
 
 
-def _read(session: Session, which: ColumnElement[bool], now: datetime) -> list[Row[Any]]:
+def _read(session: Session, which: ColumnElement[bool], now: datetime, most: int | None = None) -> list[Row[Any]]:
     session.flush()
-    return list(session.connection().execute(_SESSIONS.where(which, Lease.expires_at > now)))
+    return list(session.connection().execute(_SESSIONS.where(which, Lease.expires_at > now).limit(most)))
 
 
 def consequences(rows: Sequence[Row[Any]], now: datetime, zone: str, *, with_names: bool = False) -> list[str]:
