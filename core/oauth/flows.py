@@ -114,8 +114,8 @@ class DeviceGrant(DeviceCodeGrant):  # type: ignore[misc]
         self.now = dates.now()
         self.thumbprint = proved(TOKEN, self.now)
         row = approvals.of_program(db.session, device_code)
-        if row is None or row.used_at is not None or row.key_thumbprint not in (None, self.thumbprint):
-            raise InvalidGrantError("the device code is unknown, used, or of another key")
+        if row is None or row.key_thumbprint not in (None, self.thumbprint):
+            raise InvalidGrantError("the device code is unknown, or of another key")
         return Waiting(row, self.now)
 
     def query_user_grant(self, user_code: DeviceCode) -> tuple[DeviceCode | None, bool] | None:
