@@ -200,6 +200,14 @@ def test_bad_input_has_its_word(anonymous: Client, path: str, fields: dict[str, 
 
 
 @pytest.mark.on_sqlite
+@pytest.mark.parametrize(("grant", "field"), [(DEVICE_GRANT, "device_code"), ("refresh_token", "refresh_token")])
+def test_a_secret_in_an_address_is_none(plain: ProgramAt, grant: str, field: str) -> None:
+    secret = {**plain.codes, **plain.tokens}[field]
+    answer = plain.client.post("/oauth/token", query_string={field: secret}, data={"grant_type": grant})
+    assert refusal(answer) == (400, "invalid_request")
+
+
+@pytest.mark.on_sqlite
 def test_a_name_is_one_line(app: Flask, on_app: Session, cast: Cast) -> None:
     ProgramAt(app).begin(client_name="ARES\r\n\tCommander \x1b[1m", client_id="x")
     ProgramAt(app).begin(client_name="", client_id="draft-cli", device_name="")

@@ -69,15 +69,15 @@ def _key_of_device() -> str | None:
 # ── tokens ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def make_tokens(user: TokenFamily, **_more: Any) -> dict[str, Any]:
+def make_tokens(user: TokenFamily, include_refresh_token: bool, **_more: Any) -> dict[str, Any]:
     """The tokens of a sign-in, as the answer has them."""
     at = dates.now()
-    refresh = families.refresh_token(db.session, user.id, at)
+    refresh = {"refresh_token": families.refresh_token(db.session, user.id, at)} if include_refresh_token else {}
     return {
+        **refresh,
         "access_token": families.access_token(db.session, user, at),
         "token_type": "DPoP" if user.key_thumbprint else "Bearer",
         "expires_in": int(families.ACCESS_TOKEN_AGE.total_seconds()),
-        "refresh_token": refresh,
     }
 
 
