@@ -23,7 +23,7 @@ from tests.api_desk import clock, program  # noqa: F401  # fixtures
 from tests.browser import browser_type_launch_args, page  # noqa: F401  # fixtures
 from tests.cast import Cast
 from tests.clients import Client, sign_in
-from tests.databases import POSTGRESQL, SQLITE, Database, Files, Server, Source, environ
+from tests.databases import POSTGRESQL, SQLITE, Database, Files, Rewind, Server, Source, environ
 from tests.figures import drilling, figure, pytest_addoption, pytest_terminal_summary  # noqa: F401  # hooks, fixtures
 from tests.forked import COMMANDS
 from tests.invitation_page import copied, mailed, to_new  # noqa: F401  # fixtures
@@ -110,9 +110,9 @@ def cast(database: Database) -> Cast:
 
 
 @pytest.fixture
-def put_back(database: Database, cast: Cast, sources: Callable[[str], Source]) -> Callable[[], None]:
-    """Makes the database what it was when the test began."""
-    return lambda: sources(database.kind).put_back(database)
+def put_back(database: Database, cast: Cast, sources: Callable[[str], Source]) -> Rewind:
+    """Makes the database what it was when the test began, or when it was kept."""
+    return Rewind(sources(database.kind), database)
 
 
 @pytest.fixture

@@ -85,8 +85,12 @@ class Source:
         """Make a database like a prepared one, and say what it is called."""
         raise NotImplementedError
 
+    def keep(self, database: Database) -> None:
+        """Remember what is in the database of a running test."""
+        raise NotImplementedError
+
     def put_back(self, database: Database) -> None:
-        """Make the database of a running test, which has the cast, what it was at the beginning."""
+        """Make the database of a running test, which has the cast, what was kept last, or what it was at first."""
         raise NotImplementedError
 
     def drop(self, database: Database) -> None:
@@ -112,11 +116,18 @@ class Files(Source):
         # Not a copy of the file: what was written last may stand in the log beside it.
         source, target = (sqlite3.connect(self.folder / f"{each}.db") for each in (prepared, name))
         with contextlib.closing(source), contextlib.closing(target):
+            target.execute("PRAGMA synchronous=OFF")
             source.backup(target)
         return name
 
+    def keep(self, database: Database) -> None:
+        name = Path(database.url).stem
+        self.copy(name, f"{name}.db-kept")
+
     def put_back(self, database: Database) -> None:
-        self.copy("cast", Path(database.url).stem)
+        name = Path(database.url).stem
+        is_kept = (self.folder / f"{name}.db-kept.db").exists()
+        self.copy(f"{name}.db-kept" if is_kept else "cast", name)
 
     def drop(self, database: Database) -> None:
         path = Path(database.url.removeprefix("sqlite:///"))
@@ -148,8 +159,11 @@ class Server(Source):
             self.server.create(f"{prepared}_stage", prepared)
             self._stages[prepared] = Stage(self.server.connect(f"{prepared}_stage"))
         else:
-            self._stages[prepared].put_back()
+            self._stages[prepared].begin()
         return f"{prepared}_stage"
+
+    def keep(self, database: Database) -> None:
+        self._stages["cast"].keep()
 
     def put_back(self, database: Database) -> None:
         self._stages["cast"].put_back()
@@ -167,41 +181,78 @@ class Stage:
     """A PostgreSQL database that remembers its rows and can be put back to them."""
 
     VACUUM_EVERY = 50
+    #: Whoever is in a transaction would keep rows locked; who is idle may stay and need not connect again.
+    ALONE = (
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
 
     def __init__(self, connection: psycopg.Connection) -> None:
         self.connection = connection
         self._times = 0
-        tables = self._names("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
-        sequences = self._names("SELECT sequencename FROM pg_sequences WHERE schemaname = 'public'")
-        self._execute("CREATE SCHEMA kept", *(f"CREATE TABLE kept.{name} AS TABLE public.{name}" for name in tables))
-        self._back = [
-            # Whoever is still connected would keep the rows locked.
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-            "WHERE datname = current_database() AND pid <> pg_backend_pid()",
-            "SET session_replication_role = replica",  # no foreign key looks on: order does not matter
-            *(f"DELETE FROM public.{name}" for name in tables),
-            *(f"INSERT INTO public.{name} SELECT * FROM kept.{name}" for name in tables),
-            *(f"SELECT setval('public.{name}', {value}, {called})" for name, value, called in self._values(sequences)),
-        ]
+        self._tables = self._names("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        self._sequences = self._names("SELECT sequencename FROM pg_sequences WHERE schemaname = 'public'")
+        self._first = self._last = self._kept_in("first")
 
-    def put_back(self) -> None:
-        """Make the rows what they were."""
-        self._execute(*self._back)
+    def begin(self) -> None:
+        """Make the rows what they were before any test."""
+        self._last = self._first
+        self._execute(self.ALONE, *self._first)
         self._times += 1
         if self._times % self.VACUUM_EVERY == 0:
             self._execute("VACUUM")
 
+    def keep(self) -> None:
+        """Remember what the rows are now, until the next test begins."""
+        self._execute("DROP SCHEMA IF EXISTS last CASCADE")
+        self._last = self._kept_in("last")
+
+    def put_back(self) -> None:
+        """Make the rows what was kept last."""
+        self._execute(f"{self.ALONE} AND state <> 'idle'", *self._last)
+
+    def _kept_in(self, schema: str) -> list[str]:
+        """Copy all rows into a schema; the statements that bring them back."""
+        self._execute(
+            f"CREATE SCHEMA {schema}",
+            *(f"CREATE TABLE {schema}.{name} AS TABLE public.{name}" for name in self._tables),
+        )
+        return [
+            "SET session_replication_role = replica",  # no foreign key looks on: order does not matter
+            *(f"DELETE FROM public.{name}" for name in self._tables),
+            *(f"INSERT INTO public.{name} SELECT * FROM {schema}.{name}" for name in self._full(schema)),
+            *(f"SELECT setval('public.{name}', {value}, {called})" for name, value, called in self._values()),
+        ]
+
+    def _full(self, schema: str) -> list[str]:
+        counts = " UNION ALL ".join(f"SELECT '{n}' WHERE EXISTS (TABLE {schema}.{n})" for n in self._tables)
+        return [name for (name,) in self.connection.execute(counts.encode())]
+
     def _execute(self, *statements: str) -> None:
-        self.connection.execute(";".join(statements))
+        self.connection.execute(";".join(statements).encode())
 
     def _names(self, query: LiteralString) -> list[str]:
         return [name for (name,) in self.connection.execute(query)]
 
-    def _values(self, sequences: list[str]) -> Iterator[tuple[str, int, bool]]:
-        for name in sequences:
-            row = self.connection.execute(f"SELECT last_value, is_called FROM public.{name}").fetchone()
+    def _values(self) -> Iterator[tuple[str, int, bool]]:
+        for name in self._sequences:
+            row = self.connection.execute(f"SELECT last_value, is_called FROM public.{name}".encode()).fetchone()
             assert row is not None
             yield name, *row
+
+
+class Rewind:
+    """Makes the database of a test what it was: when the test began, or when it was kept."""
+
+    def __init__(self, source: Source, database: Database) -> None:
+        self._source, self._database = source, database
+
+    def __call__(self) -> None:
+        self._source.put_back(self._database)
+
+    def keep(self) -> None:
+        """From now on, make it what it is now."""
+        self._source.keep(self._database)
 
 
 def make_schema(url: str, folder: Path) -> None:

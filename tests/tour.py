@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from flask import Flask
@@ -13,6 +13,7 @@ from core.tokens import Purpose
 from models import Account, Member
 from tests.cast import Cast
 from tests.clients import share
+from tests.databases import Rewind
 from tests.kestrel import Kestrel
 from tests.looking import Viewer
 from tests.states import State
@@ -22,7 +23,7 @@ from tests.visit import Visit
 class Tour(Visit):
     """Everybody's pages in one browser; what a step changes is undone after the look."""
 
-    def __init__(self, app: Flask, cast: Cast, put_back: Callable[[], None], viewer: Viewer) -> None:
+    def __init__(self, app: Flask, cast: Cast, put_back: Rewind, viewer: Viewer) -> None:
         self._viewer, self._signed_in = viewer, ""
         super().__init__(app, cast, put_back)
 
@@ -32,8 +33,7 @@ class Tour(Visit):
             heading = self._open(state)
             self._viewer.look(f"{state.who} {state.path}{heading}")
             if state.step is not None and undo:
-                self._put_back()
-                self._prepare()
+                self.put_back()
 
     def _open(self, state: State) -> str:
         """Lead to a state, and say where that is."""
@@ -59,10 +59,14 @@ class Tour(Visit):
             share(self.client(who), self._viewer.page, self.app.extensions["settings"].base_url)
             self._signed_in = who
 
+    def put_back(self) -> None:
+        """Let everybody sign in anew in the viewer's browser too."""
+        super().put_back()
+        self._signed_in = ""
+
     def _prepare(self) -> None:
         """Add links to what the others have."""
         super()._prepare()
-        self._signed_in = ""
         with self.app.app_context():
             self.values |= self._links(Kestrel(db.session, self.cast))
             db.session.commit()

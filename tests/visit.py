@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from flask import Flask
 
-from core import mail, tokens
+from core import access, mail, tokens
 from core.dates import now
 from core.db import db
 from core.oauth import approvals
@@ -14,6 +12,7 @@ from core.tokens import Purpose
 from tests import sessions
 from tests.cast import PASSWORD, Cast
 from tests.clients import Client, sign_in
+from tests.databases import Rewind
 from tests.kestrel import Kestrel
 
 #: What a row's form sends.
@@ -45,6 +44,8 @@ FIELDS: dict[str, dict[str, str]] = {
     "POST /organization/create": {"name": "Falcon", "permission_key": "{shared_key}"},
     "POST /organization/create/validate": {"permission_key": "{shared_key}"},
     "POST /products": {"permission_key": "{personal_key}"},
+    "GET /products/why": {"product": "hub"},
+    "POST /products/ask": {"product": "hub"},
     "POST /products/validate": {"permission_key": "{personal_key}"},
     "POST /profile": {"name": "Somebody", "zone": "UTC"},
     "POST /profile/email": {"new_email": "somebody@firm.com", "password": PASSWORD},
@@ -57,9 +58,12 @@ FIELDS: dict[str, dict[str, str]] = {
 class Visit:
     """Everybody's browsers against one application, whose database is put back after each change."""
 
-    def __init__(self, app: Flask, cast: Cast, put_back: Callable[[], None]) -> None:
+    def __init__(self, app: Flask, cast: Cast, put_back: Rewind) -> None:
         self.app, self.cast, self._put_back = app, cast, put_back
         self._prepare()
+        self._clients = {who: self._come(who) for who in (*cast.names, "anonymous")}
+        self._cookies = {who: dict(client._cookies or {}) for who, client in self._clients.items()}
+        put_back.keep()
 
     def status(self, method: str, address: str, who: str, *, token: bool = True) -> int:
         """What one of the cast gets."""
@@ -70,29 +74,40 @@ class Visit:
             return client.get(path, query_string=fields).status_code
         response = client.send(path, **fields) if token else client.post(path, data=fields)
         if response.status_code < 400:
-            self._put_back()
-            self._prepare()
+            self.put_back()
         return response.status_code
 
     def client(self, who: str) -> Client:
         """A browser that is signed in, or nobody's."""
-        if who not in self._clients:
-            client = Client(self.app)
-            self._clients[who] = client if who == "anonymous" else sign_in(client, self.cast.player(who))
         return self._clients[who]
+
+    def put_back(self) -> None:
+        """Make everything what it was: the database, and what browsers remember."""
+        self._put_back()
+        for who, client in self._clients.items():
+            client._cookies = dict(self._cookies[who])
+
+    def _come(self, who: str) -> Client:
+        client = Client(self.app)
+        if who != "anonymous":
+            sign_in(client, self.cast.player(who))
+        assert client.token  # asked for now: it is among what a browser remembers
+        return client
 
     def _prepare(self) -> None:
         """Add what the cast lacks: a letter that waits, a license of erin's own, links of invitations."""
-        self._clients: dict[str, Client] = {}
         with self.app.app_context():
             kestrel = Kestrel(db.session, self.cast)
             key = kestrel.new_key()
             key.redeem(kestrel.account("erin"), kestrel.by("erin"), kestrel.now, kestrel.today)
             letter = mail.invitation(kestrel.dave, kestrel.now)
+            wish, _is_news = access.ask(kestrel.bob, "hub", kestrel.by("bob"), kestrel.now)
+            elsewhere, _is_news = access.ask(kestrel.member("mallory"), "hub", kestrel.by("mallory"), kestrel.now)
             db.session.commit()
             self.values = {
                 **{name: self.cast.player(name).member_id for name in ("alice", "carol", "bob", "dora", "dave")},
                 **self.cast.license, "kestrel": self.cast.organization_id, "letter": letter.id, "nothing": "x" * 40,
+                "request": wish.id, "elsewhere": elsewhere.id,
                 "key": kestrel.license("annual").key_id, "own": key.licenses[0].id,
                 "shared_key": self.cast.unused["shared"], "personal_key": self.cast.unused["personal"],
                 "invitation": self._invitation(kestrel), **sessions.scene(db.session, self.cast),

@@ -22,6 +22,7 @@ from core.tokens import Purpose
 from tests import states
 from tests.cast import PASSWORD, SECRET_KEY, Cast
 from tests.clients import Client
+from tests.databases import Rewind
 from tests.figures import Figure
 from tests.letter_desk import LETTERS, Desk
 from tests.looking import ALL, IN_TURN, Viewer
@@ -30,7 +31,6 @@ from tests.tour import Tour
 from tests.visit import Visit
 
 pytestmark = pytest.mark.on_sqlite
-PutBack = Callable[[], None]
 MORE = 60  # people, more than a page lists
 OFTEN = 5  # letters that one address gets in an hour
 CAST = (*states.VISITOR, *states.ALICE, *states.MEMBERS, *states.OPERATOR)
@@ -58,7 +58,7 @@ def viewer(browser: Browser, settings: object, drilling: bool, figure: Figure) -
 
 
 @pytest.fixture
-def tour(app: Flask, cast: Cast, put_back: PutBack, server: str, viewer: Viewer) -> Tour:
+def tour(app: Flask, cast: Cast, put_back: Rewind, server: str, viewer: Viewer) -> Tour:
     """Everybody's pages."""
     return Tour(app, cast, put_back, viewer)
 
@@ -130,7 +130,7 @@ def test_letters_are_accessible(desk: Desk, viewer: Viewer, drilling: bool) -> N
             viewer.look(f"letter {row.kind} to {row.recipient} in {row.locale}")
 
 
-def test_every_page_is_looked_at(app: Flask, cast: Cast, put_back: PutBack) -> None:
+def test_every_page_is_looked_at(app: Flask, cast: Cast, put_back: Rewind) -> None:
     """A new page needs its row, and what has none is no page."""
     visit = Visit(app, cast, put_back)
     no_pages = {rule_of(app, path) for path in NO_PAGES if not is_page(visit, path)}
