@@ -138,13 +138,15 @@ def test_a_program_without_a_kept_lease_does_not_start_unanswered(tmp_path: Path
 
 
 def test_a_no_is_remembered_at_the_next_start(tmp_path: Path, store: Store, device: Device, clock: StillClock) -> None:
-    portal = FakePortal(active())
     kept(store, device, "lease-ares", clock.now)
+    portal = FakePortal(active(token=token(device, iat=clock.now, exp=clock.now + 600)))
     with client(tmp_path, portal, clock).seat("ares") as seat:
+        assert store.read("lease-ares")
         portal.says = problem("lease_ended", 410, reason="by_admin")
         seat.ask_now()
         assert seat.state is State.READ_ONLY
         portal.says = None
+        assert not store.read("lease-ares")
     with pytest.raises(Unreachable), client(tmp_path, portal, clock).seat("ares"):
         pytest.fail("It started.")
 

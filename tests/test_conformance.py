@@ -14,15 +14,18 @@ from sqlalchemy.orm import Session
 from core import signing
 from core.activity import COMMAND
 from core.cli import main
-from core.cli.conformance import FAILED, NOT_RUN, NoHands, Result, results
+from core.cli.conformance import FAILED, NOT_RUN, OK, NoHands, Result, results
 from core.cli.conformance_points import POINTS
 from core.dates import now
 from core.db import db
+from core.grants import TokenFamily
 from core.leases import Lease, Ticket
-from core.oauth import stations
+from core.oauth import families, stations
 from core.seats import ending
 from models import License, Organization, Product
 from tests.cast import Cast
+from tests.clients import Client
+from tests.seat_programs import one_seat
 
 pytestmark = pytest.mark.on_sqlite
 #: What no station can be: a person who is disabled; and a portal that is in this process cannot be restarted.
@@ -102,6 +105,28 @@ def test_the_portal_keeps_its_protocol(
     assert len(found) == len(POINTS) == 15
     on_app.rollback()
     assert on_app.scalars(select(Lease).where(*Lease.LIVE)).all() == []
+
+
+def test_the_portal_keeps_what_it_promises_about_people(
+    server: str, app: Flask, on_app: Session, cast: Cast, client_for: Callable[[str], Client]
+) -> None:
+    one_seat(on_app, cast)
+    hands, alice = Hands(app, on_app, cast), client_for("alice")
+    for deed in ("disable", "enable"):
+        setattr(hands, f"_{deed}", lambda _lease, deed=deed: alice.send(f"/admin/users/{cast.bob.member_id}/{deed}"))
+    found = list(results(server, (token_of(app, cast),), "render", hands, frozenset({2, 4, 5, 6})))
+    assert [(each.number, each.outcome, each.words) for each in found] == [(number, OK, "") for number in (2, 4, 6, 5)]
+
+
+def token_of(app: Flask, cast: Cast) -> str:
+    """An access token of a program that bob has let in."""
+    with app.app_context():
+        family = TokenFamily(
+            account_id=cast.bob.account_id, organization_id=cast.organization_id, client_name="Kit", made_at=now()
+        )  # fmt: skip
+        db.session.add(family)
+        db.session.commit()
+        return families.access_token(db.session, family, now())
 
 
 def test_what_cannot_be_asked_is_said_to_be_not_run(

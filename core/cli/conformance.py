@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from core.cli.conformance_kit import Kit
 
 OK, FAILED, NOT_RUN = "ok", "failed", "not run"
+COOLS_DOWN = 5  # the point that ends a session
 LOCAL_PATIENCE = 60.0  # seconds that a restarted portal has to come back
 #: What only an administrator, an operator or the clock can do, as `--hands` is asked for it.
 DEEDS = {
@@ -118,7 +119,10 @@ def results(
 
     with httpx2.Client(base_url=url.rstrip("/"), timeout=30.0) as http:
         kit = Kit(http, tokens, product, hands)
-        for number, (name, point) in enumerate(POINTS.items(), start=1):
+        points = [(number, *each) for number, each in enumerate(POINTS.items(), start=1)]
+        # After it a person gets no seat for a while.
+        points.sort(key=lambda point: kit.is_person and point[0] == COOLS_DOWN)
+        for number, name, point in points:
             if not only or number in only:
                 yield _asked(kit, number, name, point)
 

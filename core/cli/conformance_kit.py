@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import uuid
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from typing import Any, Literal
 
 import click
 import httpx2
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet, OKPKey
@@ -77,9 +79,17 @@ class Kit:
         return self.tokens[0].count(".") == 2
 
     def launch(self) -> Launch:
-        """A launch on a device that the portal has not seen."""
+        """A launch on a device that the portal has not seen; a person's tokens are good for one device only."""
+        if self.is_person:
+            return self._only.again()
         self._devices += 1
         return Launch(f"conformance-{self._run}-{self._devices}", OKPKey.generate_key(ALGORITHM))
+
+    @cached_property
+    def _only(self) -> Launch:
+        # The same at the next run with the token, which by then is bound to this device.
+        seed = hashlib.sha256(self.tokens[0].encode()).digest()
+        return Launch(f"conformance-{seed.hex()[:8]}", OKPKey.import_key(Ed25519PrivateKey.from_private_bytes(seed)))
 
     def ask(self, launch: Launch, token: str | None = None, **more: Any) -> httpx2.Response:
         """PUT a lease."""
@@ -163,6 +173,8 @@ class Kit:
 
         :raise NotRun: when there are too many.
         """
+        if self.is_person:
+            raise NotRun("TOKEN is a person's, whose device takes one seat; a station's is needed")
         taken: list[Launch] = []
         while len(taken) < MOST_FILLED:
             launch = self.launch()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -60,13 +61,18 @@ def give_back_twice(kit: Kit) -> None:
     kit.expect(kit.ask(launch), 410, "lease_ended")
 
 
-def after_end(kit: Kit) -> None:
+def after_end(kit: Kit) -> str | None:
     """What an administrator ended is over, and for a person for a while."""
     launch = kit.take()
     kit.needs("end", launch)
     kit.expect(kit.ask(launch), 410, "lease_ended", reason="by_admin")
-    if kit.is_person:
-        kit.expect(kit.ask(launch.again()), 409, "cooling_down")
+    if not kit.is_person:
+        return None
+    answer = kit.ask(launch.again())
+    if answer.status_code == 201:
+        return "the person took a seat of another license of the product"
+    kit.expect(answer, 409, "cooling_down")
+    return None
 
 
 def disabled(kit: Kit) -> None:
@@ -145,21 +151,25 @@ def borrowing(kit: Kit) -> str | None:
     """A borrowed seat counts as used until it is returned by its device, or written off."""
     launch = kit.take()
     until = _moment(kit.expect(kit.ask(launch), 200)["server_time"]) + timedelta(hours=2)
-    answer = kit.post(launch, "borrow", {"until": until.isoformat()}, key="once")
+    _borrow_once(kit, launch, until)
+    stranger = Launch(launch.device, OKPKey.generate_key(ALGORITHM), launch.uuid)
+    kit.expect(kit.post(launch, "return", {"proof": _proof(stranger)}), 409, "device_conflict")
+    kit.expect(kit.post(launch, "return", {"proof": _proof(launch)}), 204)
+    return _written_off(kit, until)
+
+
+def _borrow_once(kit: Kit, launch: Launch, until: datetime) -> None:
+    """Borrow; the same Idempotency-Key has the same answer, and no other."""
+    answer = kit.post(launch, "borrow", {"until": until.isoformat()}, key=launch.uuid)
     if answer.status_code == 409:
         kit.expect(answer, 409, "borrow_limit")
         raise NotRun("no seat of the product can be borrowed")
     token = kit.expect(answer, 200, state="borrowed")["token"]
-    again = kit.post(launch, "borrow", {"until": until.isoformat()}, key="once")
+    again = kit.post(launch, "borrow", {"until": until.isoformat()}, key=launch.uuid)
     kit.must(kit.expect(again, 200)["token"] == token, "the same Idempotency-Key was answered otherwise")
-    other = kit.post(launch, "borrow", {"until": (until + timedelta(hours=1)).isoformat()}, key="once")
-    kit.expect(other, 422, "idempotency_mismatch")
+    later = (until + timedelta(hours=1)).isoformat()
+    kit.expect(kit.post(launch, "borrow", {"until": later}, key=launch.uuid), 422, "idempotency_mismatch")
     kit.must(kit.claims(token)["exp"] == int(until.timestamp()), "the token does not end when the loan does")
-    stranger = jws.serialize_compact({"alg": ALGORITHM}, _jti(launch), kit.launch().key, algorithms=[ALGORITHM])
-    kit.expect(kit.post(launch, "return", {"proof": stranger}), 409, "device_conflict")
-    proof = jws.serialize_compact({"alg": ALGORITHM}, _jti(launch), launch.key, algorithms=[ALGORITHM])
-    kit.expect(kit.post(launch, "return", {"proof": proof}), 204)
-    return _written_off(kit, until)
 
 
 def _written_off(kit: Kit, until: datetime) -> str | None:
@@ -171,8 +181,11 @@ def _written_off(kit: Kit, until: datetime) -> str | None:
     return None
 
 
-def _jti(launch: Launch) -> str:
-    return f'{{"jti": "{launch.uuid}"}}'
+def _proof(launch: Launch) -> str:
+    """What a device signs when it has given its seat up."""
+    return jws.serialize_compact(
+        {"alg": ALGORITHM}, json.dumps({"jti": launch.uuid}), launch.key, algorithms=[ALGORITHM]
+    )  # fmt: skip
 
 
 def queue(kit: Kit) -> str | None:

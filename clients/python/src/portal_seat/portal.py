@@ -58,7 +58,8 @@ class Portal:
         """Keep what an answer proves, for a start without a network; what fails here costs nobody a seat."""
         with contextlib.suppress(OSError, SeatError):
             self._note(answer)
-            self.store.write(LEASE + product, {"token": answer.token})
+            if answer.token:
+                self.store.write(LEASE + product, {"token": answer.token})
 
     def forget(self, product: str) -> None:
         """The portal said no: what was kept does not count any more."""
