@@ -25,6 +25,7 @@ from tests.at_once import at_once
 from tests.cast import Cast
 from tests.clients import Client
 from tests.programs import DEVICE_GRANT, ProgramAt, new_key
+from tests.statements import counted, engine_of
 
 ENTITLEMENTS = "/api/v1/entitlements"
 
@@ -440,9 +441,14 @@ def test_tokens_are_not_mixed_up(plain: ProgramAt) -> None:
 
 
 @pytest.mark.on_sqlite
-def test_no_token_of_a_form_is_asked_for_and_no_session_is_read(client_for: Callable[[str], Client]) -> None:
+def test_no_token_of_a_form_is_asked_for_and_no_session_is_read(
+    app: Flask, client_for: Callable[[str], Client]
+) -> None:
     alice = client_for("alice")
-    response = alice.post("/oauth/device", data={"client_name": "ARES Commander"})
+    with counted(engine_of(app)) as seen:
+        response = alice.post("/oauth/device", data={"client_name": "ARES Commander"})
+        alice.post("/oauth/token", data={"grant_type": "refresh_token", "refresh_token": "x"})
+    assert [statement for statement in seen if "sign_in" in statement] == []
     assert response.status_code == 200
     assert "Set-Cookie" not in response.headers
     assert alice.post("/activate/approve", data={"user_code": "BCDF-GHJK"}).status_code == 400
