@@ -57,11 +57,11 @@ class Kit:
     def product(self) -> str:
         """What seats are taken of."""
         response = self.call("GET", "/api/v1/entitlements")
-        self.expect(response, 200)
-        for each in response.json()["entitlements"]:
-            if each["product"] == self._product or (self._product is None and each["may_run"]):
-                return str(each["product"])
-        raise click.ClickException("TOKEN may run nothing, or not this product.")
+        listed = sorted(self.expect(response, 200)["entitlements"], key=lambda each: not each["may_run"])
+        found = [each["product"] for each in listed if self._product in (None, each["product"])]
+        if not found:
+            raise click.ClickException("TOKEN may run nothing, or not this product.")
+        return str(found[0])
 
     @property
     def other(self) -> str:
@@ -99,9 +99,15 @@ class Kit:
         return self.call("PUT", f"/api/v1/leases/{launch.uuid}", token, json=body)
 
     def take(self, launch: Launch | None = None) -> Launch:
-        """A launch that has a seat."""
+        """A launch that has a seat.
+
+        :raise NotRun: when none is free.
+        """
         launch = launch or self.launch()
-        self.expect(self.ask(launch), 201)
+        response = self.ask(launch)
+        if _json(response).get("code") == "no_seat_available":
+            raise NotRun("no seat of the product is free")
+        self.expect(response, 201)
         return launch
 
     def give_back(self, launch: Launch, token: str | None = None) -> httpx2.Response:
