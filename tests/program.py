@@ -24,9 +24,8 @@ class Program:
         self.address = f"http://127.0.0.1:{port}"
         self.log = folder / "log"
         self.process: subprocess.Popen[bytes] | None = None
-        self.environ = environment(
-            PORT=str(port), PORTAL_DATA=str(folder / "data"), DATABASE_URL=database_url, WORKERS="1", **more
-        )
+        known = {"PORT": str(port), "PORTAL_DATA": str(folder / "data"), "DATABASE_URL": database_url, "WORKERS": "1"}
+        self.environ = environment(**known | more)
 
     def command(self, *arguments: str, said: str = "") -> str:
         """Run a command and return what it prints; `said` is its standard input."""
