@@ -29,6 +29,7 @@ from tests.forked import COMMANDS
 from tests.invitation_page import copied, mailed, to_new  # noqa: F401  # fixtures
 from tests.kestrel import Kestrel
 from tests.letter_desk import desk, writing_app  # noqa: F401  # fixtures
+from tests.programs import bound, plain  # noqa: F401  # fixtures
 from tests.seat_programs import portal_seat  # noqa: F401  # fixture
 from tests.servers import free_port, serving
 from tests.smtp import Mailbox, smtp  # noqa: F401  # fixture

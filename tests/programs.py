@@ -7,19 +7,23 @@ import hashlib
 import json
 import secrets
 import time
+from collections.abc import Callable
 from typing import Any
 
+import pytest
 from flask import Flask
 from joserfc import jws
 from joserfc.jwk import OKPKey
 from werkzeug.test import TestResponse
 
-from core.dates import now
+from core import dates
 from core.db import db
+from core.grants import DeviceCode
 from core.oauth import approvals
-from tests.cast import Player
+from tests.cast import Cast, Player
 from tests.clients import Client
 
+ENTITLEMENTS = "/api/v1/entitlements"
 DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 
 
@@ -77,8 +81,8 @@ class ProgramAt:
         """Be approved by somebody, and get the tokens."""
         self.begin()
         with self.app.app_context():
-            code = approvals.waiting(db.session, self.codes["user_code"], now())
-            approvals.approve(code, player.account_id, organization_id, now())
+            code = approvals.waiting(db.session, self.codes["user_code"], dates.now())
+            approvals.approve(code, player.account_id, organization_id, dates.now())
             db.session.commit()
         response = self.ask()
         assert response.status_code == 200, response.text
@@ -101,3 +105,41 @@ def new_key() -> OKPKey:
 def thumb(text: str) -> str:
     """The SHA-256 of a text as tokens have it."""
     return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
+
+
+def refusal(response: TestResponse) -> tuple[int, str]:
+    """Status and error of a refusal as RFC 6749 has it."""
+    body = response.json or {}
+    assert set(body) <= {"error", "error_description"}
+    assert response.headers["Cache-Control"] == "no-store"
+    return response.status_code, body["error"]
+
+
+def is_let_in(program: ProgramAt) -> bool:
+    """Whether the API takes the program's access token."""
+    response = program.client.get(ENTITLEMENTS, headers=program.headers("GET", ENTITLEMENTS))
+    assert response.status_code in (200, 401), response.text
+    return response.status_code == 200
+
+
+def answer(app: Flask, program: ProgramAt, do: Callable[[DeviceCode], None]) -> None:
+    """What a person does with the program's code."""
+    with app.app_context():
+        do(approvals.waiting(db.session, program.codes["user_code"], dates.now()))
+        db.session.commit()
+
+
+@pytest.fixture
+def bound(app: Flask, cast: Cast) -> ProgramAt:
+    """A program with a key, signed in by bob."""
+    made = ProgramAt(app, new_key())
+    made.sign_in(cast.bob, cast.organization_id)
+    return made
+
+
+@pytest.fixture
+def plain(app: Flask, cast: Cast) -> ProgramAt:
+    """A program without a key, signed in by bob."""
+    made = ProgramAt(app)
+    made.sign_in(cast.bob, cast.organization_id)
+    return made

@@ -18,20 +18,11 @@ from werkzeug.test import TestResponse
 from core.oauth import dpop
 from core.oauth.dpop import ProofRefused, Seen
 from tests.cast import Cast
-from tests.programs import ProgramAt, new_key, thumb
+from tests.programs import ENTITLEMENTS, ProgramAt, new_key, thumb
 
-ENTITLEMENTS = "/api/v1/entitlements"
 NOW = datetime.fromisoformat("2026-11-24T13:00:00+00:00")
 
 pytestmark = pytest.mark.on_sqlite
-
-
-@pytest.fixture
-def program(app: Flask, cast: Cast) -> ProgramAt:
-    """A program with a key, signed in by bob."""
-    made = ProgramAt(app, new_key())
-    made.sign_in(cast.bob, cast.organization_id)
-    return made
 
 
 def ask(program: ProgramAt, **headers: str) -> TestResponse:
@@ -44,22 +35,22 @@ def with_proof(program: ProgramAt, **claims: Any) -> TestResponse:
     return ask(program, **program.headers("GET", ENTITLEMENTS, **claims))
 
 
-def test_a_right_proof_is_taken_once(program: ProgramAt) -> None:
-    headers = program.headers("GET", ENTITLEMENTS)
-    assert ask(program, **headers).status_code == 200
-    again = ask(program, **headers)
+def test_a_right_proof_is_taken_once(bound: ProgramAt) -> None:
+    headers = bound.headers("GET", ENTITLEMENTS)
+    assert ask(bound, **headers).status_code == 200
+    again = ask(bound, **headers)
     assert again.status_code == 401
     assert again.json is not None
     assert again.json["code"] == "token_invalid"
     assert again.headers["WWW-Authenticate"] == 'DPoP error="invalid_dpop_proof", algs="Ed25519 EdDSA"'
 
 
-def test_a_bound_token_is_no_bearer_token(program: ProgramAt) -> None:
-    token, proof = program.tokens["access_token"], program.headers("GET", ENTITLEMENTS)["DPoP"]
-    assert ask(program, Authorization=f"Bearer {token}").status_code == 401
-    assert ask(program, Authorization=f"Bearer {token}", DPoP=proof).status_code == 401
-    assert ask(program, Authorization=f"DPoP {token}").status_code == 401
-    assert ask(program, Authorization=f"DPoP {token}", DPoP=proof).status_code == 200
+def test_a_bound_token_is_no_bearer_token(bound: ProgramAt) -> None:
+    token, proof = bound.tokens["access_token"], bound.headers("GET", ENTITLEMENTS)["DPoP"]
+    assert ask(bound, Authorization=f"Bearer {token}").status_code == 401
+    assert ask(bound, Authorization=f"Bearer {token}", DPoP=proof).status_code == 401
+    assert ask(bound, Authorization=f"DPoP {token}").status_code == 401
+    assert ask(bound, Authorization=f"DPoP {token}", DPoP=proof).status_code == 200
 
 
 def test_a_token_without_a_key_is_not_presented_with_one(app: Flask, cast: Cast) -> None:
@@ -79,47 +70,47 @@ def test_a_token_without_a_key_is_not_presented_with_one(app: Flask, cast: Cast)
         {"iat": None}, {"iat": "now"}, {"iat": True}, {"iat": []},
     ],
 )  # fmt: skip
-def test_a_proof_for_something_else_is_refused(program: ProgramAt, claims: dict[str, Any]) -> None:
-    response = with_proof(program, **claims)
+def test_a_proof_for_something_else_is_refused(bound: ProgramAt, claims: dict[str, Any]) -> None:
+    response = with_proof(bound, **claims)
     assert response.status_code == 401
     assert 'error="invalid_dpop_proof"' in response.headers["WWW-Authenticate"]
     assert "DPoP-Nonce" not in response.headers
 
 
-def test_where_a_proof_is_for_is_told_by_our_own_address(program: ProgramAt) -> None:
-    assert with_proof(program, htu=f"{program.base}{ENTITLEMENTS}?all=1#top").status_code == 200
-    other = program.base.replace("127.0.0.1", "localhost")
-    headers = program.headers("GET", ENTITLEMENTS, htu=f"{other}{ENTITLEMENTS}")
-    response = program.client.get(ENTITLEMENTS, headers=headers, base_url=other)
+def test_where_a_proof_is_for_is_told_by_our_own_address(bound: ProgramAt) -> None:
+    assert with_proof(bound, htu=f"{bound.base}{ENTITLEMENTS}?all=1#top").status_code == 200
+    other = bound.base.replace("127.0.0.1", "localhost")
+    headers = bound.headers("GET", ENTITLEMENTS, htu=f"{other}{ENTITLEMENTS}")
+    response = bound.client.get(ENTITLEMENTS, headers=headers, base_url=other)
     assert response.status_code == 401
 
 
 @pytest.mark.parametrize("iat", [-86_400, -301, 302, 86_400, 10**400])
-def test_a_wrong_clock_heals_with_a_nonce_of_ours(program: ProgramAt, iat: int) -> None:
+def test_a_wrong_clock_heals_with_a_nonce_of_ours(bound: ProgramAt, iat: int) -> None:
     said = iat if iat == 10**400 else int(time.time()) + iat
-    refused = with_proof(program, iat=said)
+    refused = with_proof(bound, iat=said)
     assert (refused.status_code, 'error="use_dpop_nonce"' in refused.headers["WWW-Authenticate"]) == (401, True)
-    healed = with_proof(program, iat=said, nonce=refused.headers["DPoP-Nonce"])
+    healed = with_proof(bound, iat=said, nonce=refused.headers["DPoP-Nonce"])
     assert healed.status_code == 200
-    assert with_proof(program, iat=said, nonce=healed.headers["DPoP-Nonce"]).status_code == 200
+    assert with_proof(bound, iat=said, nonce=healed.headers["DPoP-Nonce"]).status_code == 200
 
 
-def test_a_clock_that_is_a_little_wrong_needs_no_nonce(program: ProgramAt) -> None:
+def test_a_clock_that_is_a_little_wrong_needs_no_nonce(bound: ProgramAt) -> None:
     for seconds in (-290, 290):
-        assert with_proof(program, iat=int(time.time()) + seconds).status_code == 200
+        assert with_proof(bound, iat=int(time.time()) + seconds).status_code == 200
 
 
-def test_a_wrong_clock_heals_at_the_token_endpoint_too(program: ProgramAt) -> None:
-    late = program.proof("POST", "/oauth/token", iat=int(time.time()) - 86_400)
-    refused = program.refresh(proof=late)
+def test_a_wrong_clock_heals_at_the_token_endpoint_too(bound: ProgramAt) -> None:
+    late = bound.proof("POST", "/oauth/token", iat=int(time.time()) - 86_400)
+    refused = bound.refresh(proof=late)
     assert (refused.status_code, (refused.json or {})["error"]) == (400, "use_dpop_nonce")
-    healed = program.proof("POST", "/oauth/token", iat=1, nonce=refused.headers["DPoP-Nonce"])
-    assert program.refresh(proof=healed).status_code == 200  # the refusal has not used the token up
+    healed = bound.proof("POST", "/oauth/token", iat=1, nonce=refused.headers["DPoP-Nonce"])
+    assert bound.refresh(proof=healed).status_code == 200  # the refusal has not used the token up
 
 
 @pytest.mark.parametrize("nonce", ["", "x", "x" * 32, 5, None])
-def test_a_nonce_of_somebody_else_is_none(program: ProgramAt, nonce: Any) -> None:
-    response = with_proof(program, iat=1, nonce=nonce)
+def test_a_nonce_of_somebody_else_is_none(bound: ProgramAt, nonce: Any) -> None:
+    response = with_proof(bound, iat=1, nonce=nonce)
     assert 'error="use_dpop_nonce"' in response.headers["WWW-Authenticate"]
 
 
@@ -132,12 +123,12 @@ def test_a_nonce_ends_after_five_minutes(app: Flask) -> None:
         assert not dpop._is_ours(nonce[:-2] + "xx", NOW)
 
 
-def test_a_proof_of_another_key_opens_nothing(program: ProgramAt) -> None:
-    right, thief = program.key, new_key()
-    program.key = thief
-    assert with_proof(program).status_code == 401
-    program.key = right
-    assert with_proof(program).status_code == 200
+def test_a_proof_of_another_key_opens_nothing(bound: ProgramAt) -> None:
+    right, thief = bound.key, new_key()
+    bound.key = thief
+    assert with_proof(bound).status_code == 401
+    bound.key = right
+    assert with_proof(bound).status_code == 200
 
 
 def attacks(program: ProgramAt) -> dict[str, str]:
@@ -185,25 +176,25 @@ def _encoded(value: Any) -> str:
     return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
 
 
-def test_forged_proofs_prove_nothing(program: ProgramAt) -> None:
-    authorization = f"DPoP {program.tokens['access_token']}"
-    answers = {name: ask(program, Authorization=authorization, DPoP=proof) for name, proof in attacks(program).items()}
+def test_forged_proofs_prove_nothing(bound: ProgramAt) -> None:
+    authorization = f"DPoP {bound.tokens['access_token']}"
+    answers = {name: ask(bound, Authorization=authorization, DPoP=proof) for name, proof in attacks(bound).items()}
     assert {name: each.status_code for name, each in answers.items() if each.status_code != 401} == {}
 
 
-def test_forged_proofs_get_no_tokens(program: ProgramAt) -> None:
-    for proof in attacks(program).values():
-        response = program.refresh(proof=proof or " ")
+def test_forged_proofs_get_no_tokens(bound: ProgramAt) -> None:
+    for proof in attacks(bound).values():
+        response = bound.refresh(proof=proof or " ")
         assert (response.status_code, (response.json or {})["error"]) == (400, "invalid_dpop_proof")
 
 
-def test_the_older_name_of_the_algorithm_is_understood(program: ProgramAt) -> None:
-    assert program.key is not None
-    header = {"typ": "dpop+jwt", "alg": "EdDSA", "jwk": program.key.as_dict(private=False)}
-    claims = {"jti": "n", "htm": "POST", "htu": f"{program.base}/oauth/token", "iat": int(time.time())}
+def test_the_older_name_of_the_algorithm_is_understood(bound: ProgramAt) -> None:
+    assert bound.key is not None
+    header = {"typ": "dpop+jwt", "alg": "EdDSA", "jwk": bound.key.as_dict(private=False)}
+    claims = {"jti": "n", "htm": "POST", "htu": f"{bound.base}/oauth/token", "iat": int(time.time())}
     with pytest.warns(match="EdDSA is deprecated"):
-        proof = jws.serialize_compact(header, json.dumps(claims), program.key, algorithms=["EdDSA"])
-    assert program.refresh(proof=proof).status_code == 200
+        proof = jws.serialize_compact(header, json.dumps(claims), bound.key, algorithms=["EdDSA"])
+    assert bound.refresh(proof=proof).status_code == 200
 
 
 # ── what was seen ────────────────────────────────────────────────────────────────────────────────────────────────────
