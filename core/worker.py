@@ -67,6 +67,10 @@ def background(app: Flask, settings: Settings, stopping: threading.Event) -> lis
         ("sign of life", ALIVE_EVERY.total_seconds(), alive.say),
         ("sweeper", SWEEP_EVERY, sweep),
     ]
+    if settings.is_demo:
+        from core.demo import running  # only here: another worker needs none of it
+
+        work.append(("programs of the example", running.RENEW_EVERY, running.renew))
     if outbox.is_sending(settings):
         post = Post(settings, stopping)
         work += [(f"sender {number}", LOOK_EVERY, post.send_due) for number in range(1, SENDERS + 1)]

@@ -20,6 +20,7 @@ from core import addresses, keys, mail, passwords
 from core.activity import COMMAND, Actor
 from core.dates import LicenseType, now, today
 from core.db import db
+from core.demo import running
 from core.demo import text as demo_text
 from core.demo.data import (
     CATALOG,
@@ -51,8 +52,10 @@ def prepare(settings: Settings) -> str:
     with create_app(settings).app_context():
         try:
             if db.session.scalar(select(Account.id).limit(1)) is None:
-                Example(now()).make()
+                at = now()
+                Example(at).make()
                 db.session.commit()
+                running.begin(db.session, at)
             return demo_text.welcome(settings, unused())
         finally:
             db.session.rollback()
