@@ -13,7 +13,7 @@ from core import alive
 from core.activity import Activity
 from core.errors import BadInput, Missing, RuleBroken
 from core.grants import TokenFamily
-from core.leases import BY_ADMIN, COOL_DOWN, DEVICE_REMOVED, EXPIRED, WRITTEN_OFF, Device, Lease
+from core.leases import BY_ADMIN, COOL_DOWN, DEVICE_REMOVED, EXPIRED, WRITTEN_OFF, Device, Lease, Ticket
 from core.meta import ALIVE_EVERY
 from core.seats import devices, ending, sweeping
 from core.seats.request import Queued, Seat
@@ -88,6 +88,7 @@ def test_end_at_once_gives_the_seat_to_who_waits(desk: SeatDesk) -> None:
     desk.fill(POOL)
     assert isinstance(desk.ask("alice", "u9", queue=True), Queued)
     assert end(desk, "fill-0", 0).ended_reason == BY_ADMIN
+    assert desk.session.scalars(select(Ticket.license_id)).one() is not None  # held before he asks again
     assert isinstance(desk.ask("alice", "u9", queue=True), Seat)
 
 
@@ -210,12 +211,12 @@ def test_unbound_device_forgets_its_key_and_its_sign_ins(desk: SeatDesk) -> None
 def test_removed_device_leaves_the_queue_and_lets_go_of_what_is_held_for_it(desk: SeatDesk) -> None:
     desk.fill(POOL, "alice")
     desk.ask("bob", "u9", queue=True)
-    desk.ask("carol", "u8", device="c2", queue=True)
+    desk.ask("alice", "u8", device="late", queue=True)
     desk.give_back("alice", "fill-0", "d0")  # held for bob now
     bobs = desk.session.scalars(select(Device).where(Device.client_id == "bob's")).one()
     devices.remove(desk.session, bobs, desk.cast.bob.actor, desk.now)
     desk.session.commit()
-    assert isinstance(desk.ask("carol", "u8", device="c2", queue=True), Seat)
+    assert isinstance(desk.ask("alice", "u8", device="late", queue=True), Seat)
 
 
 # ── signs of life ────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -197,9 +197,11 @@ def test_thousand_sessions_are_paged_in_the_order_of_need(
 
 
 def test_page_after_a_session_that_is_not_ours_is_the_first(client_for: ClientFor, cast: Cast, on_app: Session) -> None:
-    foreign = sessions.begin(on_app, cast, "mallory", "other")
     sessions.begin(on_app, cast, "bob", "cloud")
-    assert names(client_for("alice").get(f"/admin/status?after={foreign}").text) == ["Bob Example"]
+    foreign = sessions.begin(on_app, cast, "mallory", "other")
+    page = client_for("alice").get(f"/admin/status?after={foreign}").text
+    assert names(page) == ["Bob Example"]
+    assert "From the beginning" not in page
 
 
 # ── ending ───────────────────────────────────────────────────────────────────────────────────────────────────────────
