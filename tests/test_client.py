@@ -23,6 +23,7 @@ from portal_seat import (
     State,
     TokenInvalid,
 )
+from portal_seat.command import main
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
@@ -320,6 +321,23 @@ def test_a_command_whose_session_is_ended_is_asked_to_end(run: Start, on_app: Se
     assert (code, out) == (3, "saved\n")
     assert err.startswith("Needed for the tender. Save now: python")
     assert live(on_app) == 0
+
+
+def test_a_seat_is_borrowed_and_returned_by_command(
+    bob: Client, server: str, tmp_path: Path, on_app: Session, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bob.entitlements()  # he signs in
+    tomorrow = f"{now() + timedelta(days=1):%Y-%m-%d}"
+    here, product = ["--url", server, "--data", str(tmp_path)], ["--product", PRODUCT]
+    assert main([*here, "borrow", *product, "--until", tomorrow]) == 0
+    assert capsys.readouterr().out == f"{PRODUCT} is borrowed until {tomorrow} 23:59.\n"
+    assert the_lease(on_app).borrowed_until is not None
+    assert main([*here, "status"]) == 0
+    assert f"; borrowed until {tomorrow} 23:59" in capsys.readouterr().out
+    assert main([*here, "return", *product]) == 0
+    assert live(on_app) == 0
+    assert main([*here, "return", *product]) == 1
+    assert capsys.readouterr().err == f"{PRODUCT} is not borrowed on this computer.\n"
 
 
 def test_status_says_what_may_run(portal_seat: Start, tmp_path: Path, station_key: Keys) -> None:

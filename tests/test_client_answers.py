@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import stat
 import threading
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -196,6 +197,17 @@ def test_when_to_come_back_may_be_a_date(tmp_path: Path, clock: StillClock) -> N
     with pytest.raises(Unreachable) as raised, client(tmp_path, portal, clock).seat("ares"):
         pytest.fail("It started.")
     assert raised.value.retry_after == 40.0
+
+
+def test_a_lost_answer_to_borrowing_is_asked_for_again_under_its_key(tmp_path: Path, clock: StillClock) -> None:
+    portal = FakePortal(active())
+    with client(tmp_path, portal, clock).seat("ares") as seat:
+        portal.says = None
+        with pytest.raises(Unreachable):
+            seat.borrow(datetime(2027, 1, 20, tzinfo=UTC))
+        keys = [each.headers["Idempotency-Key"] for each in portal.heard if each.method == "POST"]
+        assert len(keys) == 2
+        assert len(set(keys)) == 1
 
 
 # ── what is kept on the computer ─────────────────────────────────────────────────────────────────────────────────────

@@ -9,21 +9,23 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from core.activity import COMMAND
 from core.cli import main
 from core.cli.fleet import Log, is_here
 from core.dates import now
-from core.leases import Lease
+from core.leases import Lease, Station
+from core.meta import Meta
 from core.oauth import stations
-from core.settings import ROOT
+from core.settings import ROOT, Settings
 from models import Organization, Product
 from tests.cast import Cast
 from tests.client_desk import until
+from tests.databases import Database, environ
 
-QUICK = ["--seats", "8", "--minutes", "0.06", "--seed", "4", "--product", "render"]
+QUICK = ["--seats", "8", "--minutes", "0.03", "--seed", "4", "--product", "render"]
 
 
 @pytest.mark.on_sqlite
@@ -43,6 +45,27 @@ def test_a_fleet_takes_seats_and_gives_them_back(
     assert 0 < taken == counts["given back"] + counts.get("crashes", 0)
     assert len(live) <= counts.get("crashes", 0)
     assert summary.startswith("At most ")
+
+
+@pytest.mark.on_sqlite
+@pytest.mark.parametrize("is_demo", [False, True], ids=["stations", "people"])
+def test_a_fleet_finds_its_crew_on_this_machine(
+    server: str, settings: Settings, database: Database, on_app: Session, cast: Cast, is_demo: bool,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    on_app.execute(update(Meta).values(is_demo=is_demo))
+    on_app.commit()
+    for name, value in environ(database.url, settings.data, PORT=str(settings.port), BASE_URL=server).items():
+        monkeypatch.setenv(name, value)
+    assert main(["fleet", *QUICK]) == 0, capsys.readouterr().out
+    on_app.rollback()
+    taken = on_app.scalars(select(Lease)).all()
+    assert taken
+    assert {lease.account_id is not None for lease in taken} == {is_demo}
+    assert not is_demo or {lease.account_id for lease in taken} <= {
+        cast.player(name).account_id for name in ("alice", "carol", "bob", "mallory")
+    }
+    assert on_app.scalars(select(Station).where(Station.revoked_at.is_(None))).all() == []
 
 
 @pytest.mark.parametrize("url", ["http://[2001:db8::1]", "http://192.0.2.1:8000", "nonsense"])

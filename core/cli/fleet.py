@@ -60,7 +60,7 @@ class Log:
 @click.command()
 @click.argument("tokens", metavar="[TOKEN…]", nargs=-1)
 @click.option("--seats", type=click.IntRange(1, 5000), default=200, show_default=True, help="Simulated programs.")
-@click.option("--minutes", type=click.FloatRange(0.05, 1440), default=2.0, show_default=True, help="Then they end.")
+@click.option("--minutes", type=click.FloatRange(0.01, 1440), default=2.0, show_default=True, help="Then they end.")
 @click.option("--url", help="The portal; this machine's own, unless named.")
 @click.option("--product", metavar="CODE", help="Only this product; needed with TOKEN.")
 @click.option("--seed", type=int, help="The same number plays the same fleet.")

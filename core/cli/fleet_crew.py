@@ -45,6 +45,7 @@ def at_home(chance: random.Random, seats: int, product: str | None, calm: bool) 
     """The crew of this machine's own portal, and its address."""
     from core import probe
     from core.cli.office import application
+    from core.db import db
     from core.revisions import CURRENT
     from core.secret_files import with_secrets
 
@@ -54,13 +55,11 @@ def at_home(chance: random.Random, seats: int, product: str | None, calm: bool) 
     is_demo = probe.is_demo(settings)
     url = f"http://{settings.host}:{settings.port}"
     with application(with_secrets(settings, create=False)).app_context(), contextlib.ExitStack() as stack:
-        crew = (
-            _people(chance, seats, product, "demo" if calm else "fleet")
-            if is_demo
-            else stack.enter_context(_stations(product))
-        )
+        stack.callback(lambda: db.engine.dispose())
+        crew = _people(chance, seats, product, "demo" if calm else "fleet") if is_demo else None
+        crew = crew if crew is not None else stack.enter_context(_stations(product))
         if not crew:
-            raise click.ClickException("Nobody here has a floating license.")
+            raise click.ClickException("Nobody here has a seat to take.")
         yield crew, url
 
 

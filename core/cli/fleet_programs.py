@@ -68,15 +68,17 @@ class Program:
         while answer is not None and answer["state"] == "queued" and not self.world.over.is_set():
             await self.world.wait(self._pause(answer["poll_after_s"]))
             answer = await self._ask()
-        if answer is None or answer["state"] == "queued":
-            return await self._give_back() if answer is not None else None
+        if answer is None:
+            return
+        if answer["state"] == "queued":
+            await self._give_back("left the queue")
+            return
         self.log.began()
         try:
             if await self._work(answer):
-                await self._give_back()
+                await self._give_back("given back")
         finally:
             self.log.ended()
-        return None
 
     async def _work(self, answer: dict[str, Any] | None) -> bool:
         """Keep the seat; whether it is to be given back."""
@@ -125,9 +127,9 @@ class Program:
         self.log.events[names.get(response.status_code) or f"denied: {found.get('code')}"] += 1
         return found if response.is_success else None
 
-    async def _give_back(self) -> None:
+    async def _give_back(self, words: str) -> None:
         if (response := await self._send("DELETE")) is not None:
-            self.log.events["given back" if response.status_code == 204 else "not given back"] += 1
+            self.log.events[words if response.status_code == 204 else f"not {words}"] += 1
 
     async def _send(self, method: str, **more: Any) -> httpx2.Response | None:
         """A response that means something."""

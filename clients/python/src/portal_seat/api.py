@@ -10,7 +10,7 @@ import httpx2
 
 from portal_seat.answers import Answer, Entitlement
 from portal_seat.credentials import Credential
-from portal_seat.errors import UnknownLease
+from portal_seat.errors import UnknownLease, Unreachable
 from portal_seat.wire import Wire, answer
 
 
@@ -38,14 +38,11 @@ class Api:
 
     def borrow(self, lease_id: str, until: str) -> Answer:
         """Take the seat along, until an instant."""
-        key = {"Idempotency-Key": uuid.uuid4().hex}
-        path = f"/api/v1/leases/{lease_id}/borrow"
-        return Answer.of(self._call("POST", path, headers=key, json={"until": until}))
+        return Answer.of(self._once(f"/api/v1/leases/{lease_id}/borrow", {"until": until}))
 
     def bring_back(self, lease_id: str, proof: str) -> None:
         """Return a borrowed seat before its time."""
-        key = {"Idempotency-Key": uuid.uuid4().hex}
-        self._call("POST", f"/api/v1/leases/{lease_id}/return", headers=key, json={"proof": proof})
+        self._once(f"/api/v1/leases/{lease_id}/return", {"proof": proof})
 
     def entitlements(self) -> list[Entitlement]:
         """What may run now, and why not."""
@@ -62,6 +59,14 @@ class Api:
     def keys(self) -> dict[str, Any]:
         """The keys that sign leases."""
         return dict(answer(self.wire.send("GET", "/.well-known/jwks.json", headers={})))
+
+    def _once(self, path: str, body: dict[str, Any]) -> Any:
+        """What is to happen once: asked again under the same key when the answer was lost."""
+        key = {"Idempotency-Key": uuid.uuid4().hex}
+        try:
+            return self._call("POST", path, headers=key, json=body)
+        except Unreachable:
+            return self._call("POST", path, headers=key, json=body)
 
     def _call(self, method: str, path: str, headers: dict[str, str] | None = None, **body: Any) -> Any:
         response = self._send(method, path, headers or {}, **body)
