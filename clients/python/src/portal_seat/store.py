@@ -69,12 +69,17 @@ class Store:
 
     def newest(self) -> float:
         """When any of the files was last written, by this computer's clock: a trace of time that has passed."""
-        return max((path.stat().st_mtime for path in self.folder.glob("*.json")), default=0.0)
+        times = [0.0]
+        for path in [*self.folder.glob("*.json")]:
+            with contextlib.suppress(FileNotFoundError):  # another program of the user has just removed it
+                times.append(path.stat().st_mtime)
+        return max(times)
 
     def touch(self) -> None:
         """Let every file be of now."""
-        for path in self.folder.glob("*.json"):
-            os.utime(path)
+        for path in [*self.folder.glob("*.json")]:
+            with contextlib.suppress(FileNotFoundError):
+                os.utime(path)
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
