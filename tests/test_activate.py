@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from flask import Flask
 from playwright.sync_api import Page, expect
 from sqlalchemy import select
 from sqlalchemy.orm import Session
+from time_machine import Traveller
 
 from core.activity import Activity
 from core.grants import DeviceCode
@@ -90,6 +92,17 @@ def test_a_code_is_answered_once(program: ProgramAt, client_for: ClientFor, path
         response = mallory.send(again, user_code=code)
         assert response.status_code == 422
         assert "No application waits with this code" in response.text
+
+
+@pytest.mark.on_sqlite
+def test_a_code_ends_after_ten_minutes(clock: Traveller, app: Flask, client_for: ClientFor) -> None:
+    waiting = ProgramAt(app)
+    bob, code = client_for("bob"), waiting.begin()["user_code"]
+    clock.shift(timedelta(minutes=9, seconds=59))
+    assert "ARES Commander" in shown(bob, code)
+    clock.shift(timedelta(seconds=1))
+    assert bob.get("/activate", query_string={"user_code": code}).status_code == 422
+    assert bob.send("/activate/approve", user_code=code).status_code == 422
 
 
 @pytest.mark.on_sqlite
