@@ -37,8 +37,8 @@ from tests.smtp import Mailbox, smtp  # noqa: F401  # fixture
 KINDS = {SQLITE: Files, POSTGRESQL: Server}
 #: Files that take long, begun first so that the end does not wait for one of them.
 LONG = (
-    "test_axe", "test_vendor_commands", "test_seed_journey", "test_mail", "test_cast_routes", "test_up",
-    "test_keyboard", "test_users_browser", "test_look", "test_operator_keys", "test_screen_reader",
+    "test_axe", "test_seed_journey", "test_mail", "test_users_browser", "test_look", "test_keyboard",
+    "test_rules_races", "test_cast_routes", "test_setup", "test_operator_keys", "test_up", "test_screen_reader",
     "test_without_javascript",
 )  # fmt: skip
 
