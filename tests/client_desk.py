@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx2
 
-PATIENCE = 5.0  # seconds for what another thread does
+PATIENCE = 20.0  # seconds for what another thread does
 NOON = 1_800_000_000.0
 
 

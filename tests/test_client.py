@@ -316,7 +316,7 @@ def test_who_stops_the_command_line_stops_the_command(run: Start, on_app: Sessio
 def test_a_command_whose_session_is_ended_is_asked_to_end(run: Start, on_app: Session, cast: Cast) -> None:
     process = run(SAVES, "--renew-every", "0.2")
     assert heard(process) == "ready"
-    end(on_app, cast, "Needed for the tender.", 2)
+    end(on_app, cast, "Needed for the tender.", 4)
     code, out, err = ended(process)
     assert (code, out) == (3, "saved\n")
     assert err.startswith("Needed for the tender. Save now: python")

@@ -32,12 +32,15 @@ def test_an_ended_program_saves_stops_and_makes_room(
     with computer(server, client_for("bob"), tmp_path / "bob") as bob:
         bob.entitlements()  # he signs in
     share(client_for("alice"), page, server)
+    page.clock.install()
     page.goto(f"{server}/admin/status")
     expect(page.locator("tr.rec")).to_have_count(0)
 
     program = portal_seat(tmp_path / "bob", *running(SAVES, "--renew-every", "0.3", "--save-signal", "USR1"))
     assert heard(program) == "ready"
-    expect(page.locator("tr.rec")).to_contain_text("Bob", timeout=5500)  # it looks every 5 seconds
+    with page.expect_response(lambda response: "/admin/status/live" in response.url):
+        page.clock.run_for(5000)  # after which it has looked again
+    expect(page.locator("tr.rec")).to_contain_text("Bob")
 
     places: list[int] = []
     with computer(server, client_for("carol"), tmp_path / "carol", "WS-15") as carol:
