@@ -91,6 +91,8 @@ def test_denials_of_today_are_in_the_words_that_the_program_showed(
     assert "2 requests for a seat" in denied
     assert "All 6 seats of Render Studio are in use." in denied
     assert "You have no permission" in denied
+    assert f'href="/admin/users/{cast.carol.member_id}/why?product=draft"' in denied
+    assert client_for("alice").get(f"/admin/users/{cast.carol.member_id}/why?product=draft").status_code == 200
 
 
 def test_sessions_and_denials_of_another_organization_are_not_shown(

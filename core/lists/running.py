@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session, aliased
 from core.db import Instant
 from core.leases import QUEUE_PATIENCE, RENEW_AFTER_S, Denial, Device, Lease, Station, Ticket
 from core.lists.roster import LONGEST_SEARCH, MOST_WORDS
-from models import Account, License, PermissionKey, Product
+from models import Account, License, Member, PermissionKey, Product
 
 PAGE = 50
 MOST_DENIALS = 50
@@ -198,12 +198,18 @@ def _counted(is_one_product: bool) -> Select[*tuple[Any, ...]]:
 
 @functools.cache
 def _denials(is_one_product: bool) -> Select[*tuple[Any, ...]]:
+    is_here = and_(
+        Member.account_id == Denial.account_id, Member.organization_id == Denial.organization_id,
+        Member.confirmed_at.is_not(None), Member.ended_at.is_(None),
+    )  # fmt: skip
     query = (
         select(
             Denial.id, Denial.at, Denial.code, Denial.detail, Denial.served_at, Account.name,
             Station.name.label("station"), Device.name.label("device"), Product.name.label("product"),
+            Product.code.label("product_code"), Member.id.label("member_id"),
         )
         .join(Product, Product.id == Denial.product_id)
+        .outerjoin(Member, is_here)
         .outerjoin(Account, Account.id == Denial.account_id)
         .outerjoin(Station, Station.id == Denial.station_id)
         .outerjoin(Device, Device.id == Denial.device_id)

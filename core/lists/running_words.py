@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from flask import get_template_attribute
@@ -56,6 +57,7 @@ class Refused:
     device: str
     product: str
     why: str
+    why_url: str  # empty for who is no member
     served: str
 
 
@@ -251,6 +253,7 @@ def refused(found: Sequence[Any], now: datetime, zone: str) -> list[Refused]:
         Refused(
             id=row.id, at=words.clock(row.at), name=row.name if row.station is None else row.station,
             device=row.device or "", product=row.product, why=row.detail or str(CODES[row.code].title),
+            why_url=f"/admin/users/{row.member_id}/why?product={quote(row.product_code)}" if row.member_id else "",
             served=served % {"time": words.clock(row.served_at)} if row.served_at is not None else "",
         )
         for row in found
