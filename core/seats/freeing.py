@@ -164,7 +164,7 @@ def take_reserved(session: Session, license_id: int) -> Row[Any] | None:
 
 
 def has_dead(session: Session, license_id: int, now: datetime) -> bool:
-    """Whether a sweep of the license would end anything."""
+    """Whether a sweep of a license, which has not ended itself, would end anything."""
     return bool(session.connection().execute(HAS_DEAD, {"license_id": license_id, "now": now}).scalar())
 
 
@@ -229,11 +229,12 @@ TAKE_RESERVED = (
     .values(in_use=License.in_use + 1, reserved_in_use=License.reserved_in_use + 1)
     .returning(*_COUNTED)
 )
+_alive = Lease.license_id == _id, *Lease.LIVE
+# The first end, not whether there is one: PostgreSQL would look for any from the table's beginning.
 HAS_DEAD = select(
     or_(
-        exists().where(
-            Lease.license_id == _id, *Lease.LIVE, or_(is_over(_now), _is_beyond(_line_ended(_id, _now), _now))
-        ),
+        select(func.min(Lease.expires_at)).where(*_alive).scalar_subquery() <= _now,
+        select(func.min(Lease.ending_at)).where(*_alive).scalar_subquery() <= _now,
         exists().where(Ticket.license_id == _id, Ticket.offered_until <= _now),
     )
 )

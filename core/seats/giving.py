@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from flask_babel import gettext as _
 from sqlalchemy import Row, Select, and_, bindparam, exists, or_, select, union
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, aliased
@@ -53,7 +54,7 @@ def _given_back(session: Session, caller: Caller, uuid: str, now: datetime) -> N
 
 def unknown() -> Denied:
     """There is no such lease that is the caller's."""
-    return Denied("unknown_lease", "There is no such lease.")
+    return Denied("unknown_lease", _("There is no such lease."))
 
 
 def _ended(session: Session, row: Row[Any], now: datetime) -> None:
