@@ -6,12 +6,12 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from flask_babel import format_datetime, ngettext
 from flask_babel import gettext as _
+from flask_babel import ngettext
 
 from core.denials import Denied
 from core.leases import COOL_DOWN, DISABLED, KEY_REVOKED, LEFT, LINE_EXPIRED, REMOVED, WITHDRAWN
-from core.pages.words import day
+from core.pages.words import day, moment
 from core.rights import Condition
 from core.seats.request import Line, Request
 
@@ -162,7 +162,7 @@ def full(request: Request, line: Line, used: int | None = None) -> Denied:
 
 def elsewhere(request: Request, line: Line, held: Any) -> Denied:
     """The asker's own seat serves another device."""
-    since = format_datetime(held.held_taken_at, "short")
+    since = moment(held.held_taken_at, request.facts.own_zone if line.is_personal else request.facts.zone)
     words = _("Your seat is in use on %(device)s since %(time)s.", device=held.held_device_name, time=since)
     return Denied("device_limit", words, device=held.held_device_name, since=held.held_taken_at)
 
