@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from models import Member, Product
 
 STATION = "Fleet"
+DEMO, FLEET = "demo", "fleet"  # how its devices begin to call themselves
 RENEWED = 600.0  # seconds after which a person's token, good for 15 minutes, is made anew
 
 
@@ -56,7 +57,7 @@ def at_home(chance: random.Random, seats: int, product: str | None, calm: bool) 
     url = f"http://{settings.host}:{settings.port}"
     with application(with_secrets(settings, create=False)).app_context(), contextlib.ExitStack() as stack:
         stack.callback(lambda: db.engine.dispose())
-        crew = _people(chance, seats, product, "demo" if calm else "fleet") if is_demo else None
+        crew = _people(chance, seats, product, DEMO if calm else FLEET) if is_demo else None
         crew = crew if crew is not None else stack.enter_context(_stations(product))
         if not crew:
             raise click.ClickException("Nobody here has a seat to take.")
@@ -132,6 +133,10 @@ def _people(chance: random.Random, seats: int, product: str | None, fleet: str) 
 
     _end_leftovers(fleet)
     pairs = [pair for pair in (*_shared(), *_given()) if product in (None, pair[1].code)]
+    if fleet == DEMO:  # the example's own sessions stay as they are
+        running = _running()
+        pairs = [(member, each) for member, each in pairs if (member.account_id, each.id) not in running]
+        seats = min(seats, len(pairs))
     chance.shuffle(pairs)
     crew = []
     for number, (member, each) in zip(range(seats), itertools.cycle(pairs), strict=False):
@@ -139,6 +144,18 @@ def _people(chance: random.Random, seats: int, product: str | None, fleet: str) 
         crew.append(Sailor(_signed_in(member, each, device), each.code, device))
     db.session.commit()
     return crew
+
+
+def _running() -> set[tuple[int | None, int]]:
+    """Who runs what now: accounts and products."""
+    from sqlalchemy import select
+
+    from core.db import db
+    from core.leases import Lease
+    from models import License
+
+    running = select(Lease.account_id, License.product_id).join(License, License.id == Lease.license_id)
+    return {(account_id, product_id) for account_id, product_id in db.session.execute(running.where(*Lease.LIVE))}
 
 
 def _end_leftovers(fleet: str) -> None:

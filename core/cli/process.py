@@ -19,7 +19,7 @@ from core import logs, up
 from core import settings as settings_
 from core.settings import DEMO, ROOT, Settings
 
-FLEET = ("--seats", "12", "--minutes", "1440", "--seed", "7")
+FLEET = ("--seats", "6", "--minutes", "1440", "--seed", "7")
 TAKEN = {
     errno.EADDRINUSE: "Port {port} on {host} is in use; set PORT to another one.",
     errno.EACCES: "Port {port} is not open to this user; set PORT to one above 1023.",
