@@ -19,7 +19,10 @@ from core.dates import LicenseType, now
 from core.db import db
 from core.demo import build as demo
 from core.demo import data as demo_data
+from core.demo import running
+from core.leases import Denial, Lease, Ticket, UsageDay
 from core.mailing.outbox import Outbox
+from core.seats import sweeping
 from core.settings import Settings
 from models import Account, License, Member, PermissionKey, invitation_expired, state_of
 
@@ -127,3 +130,16 @@ def test_letters_are_those_of_the_last_month(rows: Session) -> None:
     kinds = {each.kind for each in letters}
     assert {"invitation", "confirmed", "disabled", "key-revoked", "license-changed", "blocked"} <= kinds
     assert all(each.made_at > now() - timedelta(days=30) for each in letters)
+
+
+def test_its_programs_run_wait_and_were_denied_and_go_on_as_long_as_the_demo_does(rows: Session) -> None:
+    live = select(func.count()).select_from(Lease).where(*Lease.LIVE)
+    borrowed, waiting = live.where(Lease.borrowed_until.is_not(None)), select(func.count()).select_from(Ticket)
+    assert (rows.scalar(live), rows.scalar(borrowed), rows.scalar(waiting)) == (11, 1, 1)
+    assert set(rows.scalars(select(Denial.code))) == {"no_seat_available"}
+    assert len(rows.scalars(select(UsageDay.day).where(UsageDay.day < now().date())).all()) > 100
+    for minutes in range(5, 40, 5):
+        running.keep_alive(rows, now() + timedelta(minutes=minutes))
+    sweeping.sweep_due(rows, now() + timedelta(minutes=40))
+    assert rows.scalar(live) == 11
+    assert audit.faults(rows) == []
