@@ -18,9 +18,8 @@ from core.grants import TokenFamily
 from core.leases import Lease
 from core.seats import ending, freeing, taking
 from core.seats.asking import Asking, Caller
-from core.seats.beginning import Raced
 from core.seats.explaining import OF_LICENSE, Answer, Chain, Promise, explain
-from core.seats.request import Seat
+from core.seats.request import Raced, Seat
 from models import License
 from tests.kestrel import Kestrel
 
@@ -37,7 +36,7 @@ class Scene:
     def __init__(self, kestrel: Kestrel) -> None:
         self.kestrel, self.session, self.now, self.asked = kestrel, kestrel.session, kestrel.now, 0
 
-    def ask(self, who: str, product: str, device: str, **more: bool) -> object:
+    def ask(self, who: str, product: str, device: str, *, queue: bool = False) -> object:
         """A launch of a program, as one of the cast's, in the test's transaction."""
         self.asked += 1
         player = self.kestrel.cast.player(who)
@@ -46,7 +45,7 @@ class Scene:
         self.session.add(family)
         self.session.flush()
         caller = Caller(family.organization_id, family.id, player.account_id)
-        return taking.answered(self.session, caller, Asking(f"u{self.asked}", product, device, **more), self.now,
+        return taking.answered(self.session, caller, Asking(f"u{self.asked}", product, device, queue=queue), self.now,
                                is_locked=True)  # fmt: skip
 
     def line(self, name: str) -> License:
