@@ -61,6 +61,7 @@ class Gone:
     reason: str
     was_ended: bool  # by an administrator
     ended_at: datetime | None = None
+    ending: tuple[datetime, str] | None = None  # the window in which it fell silent, or which ran out
     gave_back: bool = False  # when it was over, before anybody had noted that
 
 
@@ -90,7 +91,7 @@ class Model:
         """End one lease."""
         held = self.live.pop(uuid)
         was_ended = held.ending is not None and held.ending[1] == "by_admin"
-        self.gone[uuid] = Gone(held.who, held.device, held.line, reason, was_ended, noted_at)
+        self.gone[uuid] = Gone(held.who, held.device, held.line, reason, was_ended, noted_at, held.ending)
         if held.holder not in self.holders(held.line):
             self.open_holders.discard((held.line, held.holder))
 
@@ -108,6 +109,10 @@ class Model:
         for held in self.live.values():
             if held.line == line and held.ending is not None and held.ending[1] == reason:
                 held.ending = None
+        for gone in self.gone.values():  # who fell silent within it, unless somebody has noted that
+            is_open = gone.ending is not None and gone.ending[1] == reason and gone.ending[0] > self.now
+            if gone.line == line and gone.ended_at is None and is_open:
+                gone.reason, gone.ending = "expired", None
 
     def move_end(self, line: str, ends_at: datetime) -> None:
         """A license ends at another moment."""
