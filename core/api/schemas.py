@@ -60,7 +60,16 @@ class ReturnSchema(Question):
     )  # fmt: skip
 
 
-class SeatSchema(Schema):
+class Told(Schema):
+    """What a program is told; a later version may tell more."""
+
+    class Meta:
+        """How it is read."""
+
+        unknown = EXCLUDE
+
+
+class SeatSchema(Told):
     """Which seat it is, and how many are in use of its license."""
 
     kind = fields.String(required=True, validate=validate.OneOf(KINDS))
@@ -68,7 +77,7 @@ class SeatSchema(Schema):
     total = fields.Integer(required=True)
 
 
-class DirectiveSchema(Schema):
+class DirectiveSchema(Told):
     """What the application is to do, or to tell its person."""
 
     type = fields.String(required=True, validate=validate.OneOf(DIRECTIVES))
@@ -76,7 +85,7 @@ class DirectiveSchema(Schema):
     deadline_s = fields.Integer(required=True, allow_none=True)
 
 
-class AnswerSchema(Schema):
+class AnswerSchema(Told):
     """What every answer about a launch has."""
 
     lease_id = fields.UUID(required=True)
@@ -119,7 +128,7 @@ class StateSchema(AnswerSchema):
     poll_after_s = fields.Integer()
 
 
-class HealthSchema(Schema):
+class HealthSchema(Told):
     """The portal's clock, and whether it can serve."""
 
     status = fields.String(required=True, validate=validate.OneOf(("ok", "maintenance")))
@@ -128,7 +137,7 @@ class HealthSchema(Schema):
     maintenance = fields.String(required=True, allow_none=True)
 
 
-class EntitlementSchema(Schema):
+class EntitlementSchema(Told):
     """A product, and what stands between the caller and a seat of it."""
 
     product = fields.String(required=True)
@@ -140,7 +149,7 @@ class EntitlementSchema(Schema):
     ends_at = fields.DateTime(required=True, allow_none=True)
 
 
-class EntitlementsSchema(Schema):
+class EntitlementsSchema(Told):
     """What the caller may run now."""
 
     entitlements = fields.List(fields.Nested(EntitlementSchema), required=True)
@@ -154,7 +163,7 @@ class WhySchema(Question):
     product = Text(200, required=True, description=N_("The product's code."))
 
 
-class StepSchema(Schema):
+class StepSchema(Told):
     """One thing that decides."""
 
     key = fields.String(required=True)
@@ -164,7 +173,7 @@ class StepSchema(Schema):
     facts = fields.Dict(required=True)
 
 
-class ChainSchema(Schema):
+class ChainSchema(Told):
     """Everything that decides, in its order, and where it leads."""
 
     product = fields.String(required=True)
@@ -176,7 +185,7 @@ class ChainSchema(Schema):
     steps = fields.List(fields.Nested(StepSchema), required=True)
 
 
-class ProblemSchema(Schema):
+class ProblemSchema(Told):
     """Why a request is refused (RFC 9457); a code may bring members of its own."""
 
     type = fields.Url(required=True)

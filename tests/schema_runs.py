@@ -1,0 +1,63 @@
+"""Requests that are made from the OpenAPI document, sent to the application, and held against the document."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from flask import Flask
+from schemathesis import openapi
+from schemathesis.config import SchemathesisConfig
+from schemathesis.engine import events, from_schema
+
+#: Statuses with which a request of the right shape may be refused.
+REFUSALS = ["2xx", "400", "401", "403", "404", "409", "410", "422", "429"]
+
+
+@dataclass
+class Run:
+    """What came of a run."""
+
+    statuses: Counter[int] = field(default_factory=Counter)
+    failures: list[str] = field(default_factory=list)
+
+
+def run(app: Flask, document: dict[str, Any], authorization: str, examples: int) -> Run:
+    """Try every operation in every way that the document gives, and `examples` more of each, alone and in turn."""
+    schema = openapi.from_dict(document, config=_config(authorization, examples))
+    schema.app, schema.location = app, "/api/v1/openapi.json"
+    made = Run()
+    for event in from_schema(schema).execute():
+        if isinstance(event, events.ScenarioFinished):
+            _note(made, event)
+        elif isinstance(event, events.NonFatalError | events.FatalError):
+            made.failures.append(repr(event))
+    return made
+
+
+def _config(authorization: str, examples: int) -> SchemathesisConfig:
+    bounded = {"generation": {"max-examples": examples}}
+    return SchemathesisConfig.from_dict(
+        {
+            "headers": {"Authorization": authorization},
+            "generation": {"deterministic": True, "no-shrink": True, "database": "none"},
+            "continue-on-failure": True,
+            "phases": {"fuzzing": bounded, "stateful": bounded},
+            "checks": {
+                "positive_data_acceptance": {"expected-statuses": REFUSALS},
+                "ignored_auth": {"enabled": False},  # tests/test_api_input.py asks every operation without a credential
+            },
+        }
+    )
+
+
+def _note(made: Run, event: events.ScenarioFinished) -> None:
+    for each in event.recorder.interactions.values():
+        if each.response is not None:
+            made.statuses[each.response.status_code] += 1
+    for checks in event.recorder.checks.values():
+        for check in checks:
+            if check.failure_info is not None:
+                failure = check.failure_info.failure
+                made.failures.append(f"{event.phase}: {check.name}: {failure.title}: {failure.message}"[:500])
