@@ -150,7 +150,7 @@ def return_lease(said: dict[str, Any], uuid: str) -> Response:
 
 
 @bp.get("/entitlements")
-@bp.answers(200, N_("Every product that the caller's side has."), schemas.EntitlementsSchema)
+@bp.answers(200, N_("Every product that the caller’s side has."), schemas.EntitlementsSchema)
 @bp.refuses("token_invalid", "rate_limited", "maintenance")
 @bp.named("list_entitlements", N_("What the caller may run now and, where not, why."))
 def list_entitlements() -> Response:

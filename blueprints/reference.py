@@ -34,7 +34,7 @@ def problem(code: str) -> str:
     name = code.replace("-", "_")
     if name not in CODES or code != name.replace("_", "-"):
         abort(404)
-    return render_template("reference/problem.html", name=name, code=CODES[name], advice=ADVICE[name])
+    return render_template("reference/problem.html", name=name, code=CODES[name], advice=reference.words(ADVICE[name]))
 
 
 @cache

@@ -21,7 +21,7 @@ PLACEHOLDER = re.compile(r"%\(\w+\)[sd]|%(?!\()\S|\{\w*\}")
 TAG = re.compile(r"<[^>]+>")
 CALLS = {"_", "_l", "gettext", "ngettext", "lazy_gettext", "lazy_ngettext"}
 #: What wraps Flask-Babel's own, so that its first argument is not a text.
-WRAPPERS = {"core/pages/words.py"}
+WRAPPERS = {"core/pages/words.py", "core/api/reference.py"}
 
 #: What does not belong into a text of a language, with the reason.
 WRONG = {

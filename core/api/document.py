@@ -21,7 +21,7 @@ SCHEMES = {
     "dpop": {
         "type": "http", "scheme": "DPoP",
         "description": N_(
-            "An access token from the device authorization grant (RFC 8628), bound to the device's key (RFC 9449); one "
+            "An access token from the device authorization grant (RFC 8628), bound to the device’s key (RFC 9449); one "
             "that is bound to no key is sent as Bearer. /.well-known/oauth-authorization-server names the addresses."
         ),
     },

@@ -64,11 +64,11 @@ class Reference:
 def of(document: Document) -> Reference:
     """The reference of a document."""
     return Reference(
-        _words(INTRODUCTION),
-        [(f"Authorization: {scheme['scheme'].replace('bearer', 'Bearer')}", _words(scheme["description"]))
+        words(INTRODUCTION),
+        [(f"Authorization: {scheme['scheme'].replace('bearer', 'Bearer')}", words(scheme["description"]))
          for scheme in SCHEMES.values()],
         list(_operations(document)),
-        [(name, code.status, str(code.title), _words(ADVICE[name])) for name, code in CODES.items()],
+        [(name, code.status, str(code.title), words(ADVICE[name])) for name, code in CODES.items()],
     )  # fmt: skip
 
 
@@ -85,7 +85,7 @@ def _operation(document: Document, path: str, method: str, item: Document) -> Op
     answers = [_answer(status, each) for status, each in described["responses"].items() if status < "400"]
     problems = [each for status, each in described["responses"].items() if status >= "400"]
     return Operation(
-        described["operationId"], method.upper(), path, _words(described["summary"]), described.get("security") == [],
+        described["operationId"], method.upper(), path, words(described["summary"]), described.get("security") == [],
         [_parameter(each) for each in item.get("parameters", ())],
         list(_members(document, body["schema"])) if body else [], _json(body.get("example")), answers,
         sorted({code for each in problems for code in each["description"].split(", ")}, key=list(CODES).index),
@@ -94,12 +94,12 @@ def _operation(document: Document, path: str, method: str, item: Document) -> Op
 
 def _answer(status: str, described: Document) -> Answer:
     example = described.get("content", {}).get("application/json", {}).get("example")
-    return Answer(status, _words(described["description"]), _json(example))
+    return Answer(status, words(described["description"]), _json(example))
 
 
 def _parameter(described: Document) -> Member:
     kind = described["schema"].get("format", described["schema"]["type"])
-    return Member(described["name"], kind, described.get("required", False), _words(described["description"]))
+    return Member(described["name"], kind, described.get("required", False), words(described["description"]))
 
 
 def _members(document: Document, schema: Document, before: str = "") -> Iterator[Member]:
@@ -109,7 +109,7 @@ def _members(document: Document, schema: Document, before: str = "") -> Iterator
         inner = _resolved(document, described)
         is_required = name in found.get("required", ())
         kind = str(inner.get("format", inner.get("type", "")))
-        yield Member(f"{before}{name}", kind, is_required, _words(described.get("description", "")))
+        yield Member(f"{before}{name}", kind, is_required, words(described.get("description", "")))
         if "properties" in inner:
             yield from _members(document, inner, f"{before}{name}.")
 
@@ -123,6 +123,7 @@ def _json(example: Any) -> str | None:
     return None if example is None else json.dumps(example, indent=2, ensure_ascii=False)
 
 
-def _words(text: str) -> str:
+def words(text: str) -> str:
+    """A text of the document in the reader's language."""
     # The catalogs know the empty text, as their own head.
     return gettext(text) if text else ""

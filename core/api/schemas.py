@@ -30,19 +30,19 @@ class DeviceSchema(Question):
     id = Text(DEVICE_NAME, shortest=1, required=True, description=N_("Made by the application once per computer."))
     name = Text(DEVICE_NAME, description=N_("What its person calls it; shown to the administrator."))
     os = Text(50)
-    public_key = PublicKey(N_("The device's own Ed25519 key, the x of its JWK."))
+    public_key = PublicKey(N_("The device’s own Ed25519 key, the x of its JWK."))
 
 
 class AskSchema(Question):
     """A launch of a program that asks for a seat, or keeps the one it has."""
 
-    product = Text(200, required=True, description=N_("The product's code."))
-    version = Text(50, description=N_("The application's version."))
+    product = Text(200, required=True, description=N_("The product’s code."))
+    version = Text(50, description=N_("The application’s version."))
     device = fields.Nested(DeviceSchema, required=True)
     queue = Flag(metadata={"description": N_("Wait for a seat when none is free.")})
     idle_seconds = Whole(description=N_("For how long nobody has used the application."))
     seq = Whole(most=MOST_SEQ, description=N_("Counts on with each renewal of a launch."))
-    client_time = Moment(metadata={"description": N_("The device's clock; only compared.")})
+    client_time = Moment(metadata={"description": N_("The device’s clock; only compared.")})
 
 
 class BorrowSchema(Question):
@@ -56,7 +56,7 @@ class ReturnSchema(Question):
 
     proof = Text(
         LONGEST_PROOF, required=True,
-        description=N_("Compact JWS by the device's key, with Ed25519 and the lease's uuid as jti."),
+        description=N_("Compact JWS by the device’s key, with Ed25519 and the lease’s uuid as jti."),
     )  # fmt: skip
 
 
@@ -160,7 +160,7 @@ class WhySchema(Question):
     """Who and what is asked about."""
 
     user = Text(320, description=N_("The address of a member; oneself where it is left out."))
-    product = Text(200, required=True, description=N_("The product's code."))
+    product = Text(200, required=True, description=N_("The product’s code."))
 
 
 class StepSchema(Told):

@@ -44,7 +44,7 @@ def check_known(request: Request) -> None:
     if facts.known_id is None:
         return
     if not request.is_ours or facts.known_product_id != facts.product_id:
-        raise Denied("lease_id_conflict", _("Another program's session has this number."))
+        raise Denied("lease_id_conflict", _("Another program’s session has this number."))
     if facts.known_device_id != facts.device_id:
         raise cloned()
 
@@ -76,7 +76,7 @@ def signed_out() -> Denied:
 
 def cloned() -> Denied:
     """A device that is known by another key, or that went back in time."""
-    return Denied("device_conflict", _("Another computer uses this one's name. Sign in again on this one."))
+    return Denied("device_conflict", _("Another computer uses this one’s name. Sign in again on this one."))
 
 
 def of_membership(request: Request) -> Denied | None:
