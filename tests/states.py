@@ -107,6 +107,8 @@ SHORT = "short"
 PASTE = ";".join(f"somebody{n:02}@firm.example" for n in range(30)) + "; nonsense; bob@example.com; dora@example.com"
 
 VISITOR = (
+    State("anonymous", "/api/v1/"),
+    State("anonymous", "/problems/no-seat-available"),
     State("anonymous", "/login"),
     State("anonymous", "/login", send("/login", email="bob@example.com", password=WRONG), 422),
     State("anonymous", "/login", send("/login", email="", password=""), 422),
@@ -220,6 +222,8 @@ MEMBERS = (
     State("bob", "/activate?user_code={code}"),
     State("bob", "/activate?user_code=nothing", status=422),
     State("bob", "/activate?user_code={code}", send("/activate/approve", user_code="{code}")),
+    State("bob", "/activate/approved"),
+    State("bob", "/activate/declined"),
     State("bob", "/activate?user_code={code}", send("/activate/decline", user_code="{code}")),
     State("bob", "/products"),
     State("bob", "/products", menu("me-menu")),

@@ -13,6 +13,7 @@ import pytest
 from flask import Flask
 from playwright.sync_api import Browser
 from sqlalchemy.exc import OperationalError
+from werkzeug.routing import Rule
 
 from core import meta, tokens
 from core.dates import now
@@ -36,6 +37,7 @@ OFTEN = 5  # letters that one address gets in an hour
 CAST = (*states.VISITOR, *states.ALICE, *states.MEMBERS, *states.OPERATOR)
 #: What answers with a piece of a page, with another address, or to machines.
 NO_PAGES = {
+    "/api/v1/openapi.json",
     "/", "/healthz", "/readyz", "/admin/users/counts", "/admin/products/validate", "/admin/products/{annual}/details",
     "/admin/products/{annual}/reveal", "/admin/products/{annual}/copy", "/products/{own}/details",
     "/organization/create/validate", "/admin/status/live",
@@ -135,8 +137,13 @@ def test_every_page_is_looked_at(app: Flask, cast: Cast, put_back: Rewind) -> No
     visit = Visit(app, cast, put_back)
     no_pages = {rule_of(app, path) for path in NO_PAGES if not is_page(visit, path)}
     looked_at = {rule_of(app, state.path) for state in (*CAST, *states.ERRORS) if state.status not in (404, 405)}
-    routes = {str(rule) for rule in app.url_map.iter_rules() if "GET" in (rule.methods or ())}
+    routes = {str(rule) for rule in app.url_map.iter_rules() if is_for_people(rule)}
     assert routes - looked_at - no_pages == {"/setup/<token>", "/static/<path:filename>"}
+
+
+def is_for_people(rule: Rule) -> bool:
+    """Whether an address is opened, and by people."""
+    return "GET" in (rule.methods or ()) and not rule.endpoint.startswith(("api.", "oauth."))
 
 
 def rule_of(app: Flask, path: str) -> str:
