@@ -89,7 +89,8 @@ def take_offers_back(session: Session, license_ids: list[int]) -> None:
     """Hold no seat of these licenses for anybody; whoever waited keeps his place in the queue."""
     offered = Ticket.license_id.in_(license_ids)
     session.flush()
-    lock(session, false(), offered)
+    # Not only those with an offer: a seat that is given back now would be offered behind our back.
+    _lock(session, license_ids)
     _count_back(session, None, offered)
     session.connection().execute(update(Ticket).where(offered).values(license_id=None, offered_until=None))
 
@@ -116,13 +117,16 @@ def drop_requests(session: Session, organization_id: int, account_id: int, now: 
 
 def lock(session: Session, which: Which, waits: Which | None) -> None:
     """Let nobody else count the seats that leases and tickets are about; SQLite has one writer anyway."""
-    if session.get_bind().dialect.name != "postgresql":
-        return
     ids: Any = select(Lease.license_id).where(*Lease.LIVE, which)
     if waits is not None:
         ids = ids.union(select(Ticket.license_id).where(waits))
-    locking = select(_license.c.id).where(_license.c.id.in_(ids)).order_by(_license.c.id).with_for_update()
-    session.connection().execute(locking)
+    _lock(session, ids)
+
+
+def _lock(session: Session, ids: Any) -> None:
+    if session.get_bind().dialect.name == "postgresql":
+        locking = select(_license.c.id).where(_license.c.id.in_(ids)).order_by(_license.c.id).with_for_update()
+        session.connection().execute(locking)
 
 
 def _begin(session: Session, which: Which, gives_up: Which | None, reason: str, now: datetime) -> None:
