@@ -246,6 +246,7 @@ def _tokens_of(family_id: int) -> Callable[[], str]:
     made, until = "", 0.0
 
     def token() -> str:
+        """The one at hand, or a fresh one."""
         nonlocal made, until
         if time.monotonic() >= until:
             with transaction_mode(Mode.READ):

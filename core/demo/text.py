@@ -19,7 +19,7 @@ def welcome(settings: Settings, unused: Sequence[tuple[str, str]]) -> str:
             "",
             *(["Permission keys that nobody has used yet", *columns(unused), ""] if unused else []),
             f"Begin at {settings.base_url}",
-            f"  Sign in as {ANNA} and open Users, Permissions, Products.",
+            f"  Sign in as {ANNA} and open Users, Permissions, Products, Status.",
             f"  Sign in as {SAM} and paste a key with several seats: Create an Organization.",
             f"  Letters are kept, not sent. Sign in as {HEDWIG} and open",
             "  Outgoing mail: it shows every letter, Noor’s invitation too, and the links in them work.",
