@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
 from flask import Blueprint, Response, flash, make_response, redirect, render_template, request
-from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
 
 from core import access, mail
+from core.activity import Actor
 from core.dates import now
 from core.db import db
 from core.errors import RuleBroken
@@ -17,6 +22,7 @@ from models import Account, Product
 
 bp = Blueprint("requests", __name__, url_prefix="/admin/requests")
 HOME = "/admin/requests"
+Answer = Callable[[AccessRequest, str, Actor, datetime], bool]
 
 
 @bp.get("")
@@ -28,27 +34,23 @@ def index() -> str:
 @bp.post("/<int:request_id>/grant")
 def grant(request_id: int) -> Response:
     """Give the permission that was asked for."""
-    desk = admin_desk()
-    asked = access.found(db.session, desk.organization.id, request_id)
-    is_done = access.grant(asked, message(), desk.actor, now())
-    return answered(asked, is_done, _("%(name)s has a permission for %(product)s.", **names(asked)))
+    return answered(request_id, access.grant, _l("%(name)s has a permission for %(product)s."))
 
 
 @bp.post("/<int:request_id>/decline")
 def decline(request_id: int) -> Response:
     """Say no."""
+    return answered(request_id, access.decline, _l("The request of %(name)s for %(product)s is declined."))
+
+
+def answered(request_id: int, answer: Answer, said: Any) -> Response:
+    """Answer, commit with the letter, and go back to the list; repeated, nothing is sent again."""
     desk = admin_desk()
     asked = access.found(db.session, desk.organization.id, request_id)
-    is_done = access.decline(asked, message(), desk.actor, now())
-    return answered(asked, is_done, _("The request of %(name)s for %(product)s is declined.", **names(asked)))
-
-
-def answered(asked: AccessRequest, is_done: bool, said: str) -> Response:
-    """Commit with the letter, and go back to the list; repeated, nothing is sent again."""
-    if is_done:
+    if answer(asked, message(), desk.actor, now()):
         mail.access_answered(asked)
     db.session.commit()
-    flash(said)
+    flash(said % names(asked))
     return make_response(redirect(HOME, 303))
 
 
