@@ -110,7 +110,7 @@ def give_lease_back(uuid: str) -> Response:
 
 @bp.post("/leases/<uuid>/borrow", parameters=[UUID, KEY])
 @bp.takes(schemas.BorrowSchema, example={"until": "2026-03-05T17:00:00Z"})
-@bp.answers(200, N_("The seat is held until then."), schemas.LeaseSchema, BORROWED, links=LINKS)
+@bp.answers(200, N_("The seat is held until then."), schemas.LeaseSchema, BORROWED)
 @bp.refuses("malformed_request", "token_invalid", "not_a_member", "membership_disabled", "unknown_product",
             "unknown_lease", "device_conflict", "borrow_limit", "still_running", "lease_ended", "borrow_too_long",
             "borrow_not_allowed", "idempotency_mismatch", "rate_limited", "maintenance")  # fmt: skip

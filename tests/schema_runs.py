@@ -21,6 +21,7 @@ class Run:
 
     statuses: Counter[int] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
+    links: int = 0  # requests that followed a link of an answer before
 
 
 def run(app: Flask, document: dict[str, Any], authorization: str, examples: int) -> Run:
@@ -53,6 +54,7 @@ def _config(authorization: str, examples: int) -> SchemathesisConfig:
 
 
 def _note(made: Run, event: events.ScenarioFinished) -> None:
+    made.links += sum(each.is_transition_applied for each in event.recorder.cases.values())
     for each in event.recorder.interactions.values():
         if each.response is not None:
             made.statuses[each.response.status_code] += 1

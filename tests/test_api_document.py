@@ -74,6 +74,7 @@ def test_api_does_what_its_document_says(program: Programs, app: Flask, document
     assert not found.failures
     assert not [status for status in found.statuses if status >= 500]
     assert {200, 201, 204, 400, 404, 405, 415, 422} <= found.statuses.keys()
+    assert found.links > 0
 
 
 # ── for people ───────────────────────────────────────────────────────────────────────────────────────────────────────
