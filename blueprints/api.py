@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from core import access, signing
 from core.api import answers, asked_about, schemas
 from core.api.describing import Questions
-from core.api.examples import ASK, BORROWED, HEALTH, KEY, LEASE, LINKS, QUEUED, UUID
+from core.api.examples import ASK, BORROWED, CHAIN, ENTITLEMENTS, HEALTH, KEY, LEASE, LINKS, QUEUED, UUID
 from core.api.once import answer_once, asked_once
 from core.api.problems import base_url, malformed, plain, written
 from core.api.rates import Second
@@ -150,7 +150,7 @@ def return_lease(said: dict[str, Any], uuid: str) -> Response:
 
 
 @bp.get("/entitlements")
-@bp.answers(200, N_("Every product that the caller’s side has."), schemas.EntitlementsSchema)
+@bp.answers(200, N_("Every product that the caller’s side has."), schemas.EntitlementsSchema, ENTITLEMENTS)
 @bp.refuses("token_invalid", "rate_limited", "maintenance")
 @bp.named("list_entitlements", N_("What the caller may run now and, where not, why."))
 def list_entitlements() -> Response:
@@ -162,7 +162,7 @@ def list_entitlements() -> Response:
 
 @bp.get("/explain")
 @bp.takes_from_address(schemas.WhySchema)
-@bp.answers(200, N_("Every step, and where it leads."), schemas.ChainSchema)
+@bp.answers(200, N_("Every step, and where it leads."), schemas.ChainSchema, CHAIN)
 @bp.refuses("malformed_request", "token_invalid", "not_a_member", "no_permission", "rate_limited", "maintenance")
 @bp.named("explain", N_("Why somebody gets a seat, or why not: oneself, or for administrators any member."))
 def explain(said: dict[str, Any]) -> Response:

@@ -43,3 +43,22 @@ QUEUED = {
     "lease_id": UUID_OF_A_LAUNCH, "state": "queued", "position": 2, "poll_after_s": 20,
     "server_time": "2026-03-01T09:00:00Z", "seq": 1, "directives": [],
 }  # fmt: skip
+ENTITLEMENTS = {
+    "entitlements": [
+        {
+            "product": "ares-commander", "name": "ARES Commander", "may_run": True, "code": None, "detail": None,
+            "seat": {"kind": "floating", "used": 4, "total": 5}, "ends_at": "2026-12-31T23:00:00Z",
+        },
+    ],
+    "server_time": "2026-03-01T09:00:00Z",
+}  # fmt: skip
+CHAIN = {
+    "product": "ares-commander", "name": "ARES Commander", "user": "kim@firm.example", "may_run": False,
+    "code": "no_permission", "detail": "You have no permission for ARES Commander.",
+    "steps": [
+        {"key": "account", "answer": "yes", "sentence": "The account is in order.", "license_id": None, "facts": {}},
+        {"key": "permission", "answer": "no", "sentence": "You have no permission for ARES Commander.", "license_id": 7,
+         "facts": {}},
+        {"key": "seats", "answer": "not_reached", "sentence": "", "license_id": 7, "facts": {}},
+    ],
+}  # fmt: skip
