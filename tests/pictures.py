@@ -35,6 +35,7 @@ class Picture(NamedTuple):
 PICTURES = (
     Picture("users", ANNA, "/admin/users", 1280, 860),
     Picture("permissions", GRACE, "/admin/permissions", 1000, 720, "dark"),
+    Picture("status", ANNA, "/admin/status", 1280, 900),
     Picture("my-products", JANA, "/products", 1000, 720),
 )
 PHONE = Picture("invitation", "", "", 390, 720)
