@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from flask_babel import format_datetime
 from flask_babel import gettext as _
 from joserfc import jws
 from joserfc.errors import JoseError
@@ -17,6 +16,7 @@ from sqlalchemy.orm import Session
 from core import signing
 from core.denials import Denied
 from core.leases import EXPIRED, GIVEN_BACK, LONGEST_BORROW, SHORTEST_BORROW, Lease
+from core.pages.words import moment
 from core.seats import freeing, giving, refusing, showing, taking
 from core.seats.asking import Asking, Caller
 from core.seats.request import Queued, Raced, Seat
@@ -91,7 +91,7 @@ def _check_until(until: datetime, seat: Seat, now: datetime) -> None:
     """Not shorter than an hour, not longer than a week, nor than the license."""
     latest = min(filter(None, (now + LONGEST_BORROW, seat.line_ends_at)))
     if until > latest:
-        words = _("A seat can be borrowed until %(time)s at most.", time=format_datetime(latest, "short"))
+        words = _("A seat can be borrowed until %(time)s at most.", time=moment(latest, "UTC"))
         raise Denied("borrow_too_long", words, max_until=latest)
     if until < now + SHORTEST_BORROW - LATE:
         raise Denied(
