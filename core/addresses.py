@@ -29,7 +29,8 @@ _PIECE = re.compile(rf'[ \xa0]*"(?:[^"\\\r\n]|\\[^\r\n])*"[ \xa0]*<[^<>{_BREAKS}
 _NAMED = re.compile(r"(?P<name>[^<>]*)<(?P<address>[^<>]*)>")
 _ESCAPED = re.compile(r"\\(.)")
 _LINE_BREAK = re.compile(r"[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]")
-_INVISIBLE = "\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"
+_SPACES = "".join(filter(str.isspace, map(chr, range(0x3001))))
+_AROUND = _SPACES + "\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"
 
 
 @dataclass(frozen=True)
@@ -79,10 +80,7 @@ def _name(text: str) -> str:
 
 def clean(text: str) -> str:
     """Return a typed address without the spaces and invisible characters around it."""
-    before, stripped = None, text
-    while stripped != before:
-        before, stripped = stripped, stripped.strip().strip(_INVISIBLE)
-    return stripped
+    return text.strip(_AROUND)
 
 
 def key(address: str) -> str:

@@ -22,13 +22,14 @@ from core.security import HEADERS
 
 STOP_AFTER = 30  # seconds that running requests have at a stop
 HEADERS_WITHIN = 10_000  # milliseconds to send the head of a request
+STOPS = (signal.SIGINT, signal.SIGTERM)
 KEEP = 60  # seconds a browser keeps a static file whose name does not change
 
 
 def serve() -> None:
     """Serve until told to stop."""
     settings = settings_.current()
-    os.register_at_fork(after_in_child=_heed_signals)
+    os.register_at_fork(before=_hold_stops, after_in_child=_heed_stops, after_in_parent=_let_stops_through)
     # Granian binds addresses, no names.
     address = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0][4][0]
     Granian(
@@ -50,11 +51,21 @@ def serve() -> None:
     ).serve()
 
 
-def _heed_signals() -> None:
+def _hold_stops() -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
+
+
+def _heed_stops() -> None:
     # Until its application is loaded a worker has the handlers of its master, which only note the signal there: a
-    # stop within the first second would wait for the whole of STOP_AFTER.
-    for number in (signal.SIGINT, signal.SIGTERM):
+    # stop within the first second would wait for the whole of STOP_AFTER. Held since before the fork, so that none
+    # comes in between.
+    for number in STOPS:
         signal.signal(number, signal.SIG_DFL)
+    _let_stops_through()
+
+
+def _let_stops_through() -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
 
 
 def create() -> Front:

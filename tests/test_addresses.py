@@ -1,4 +1,5 @@
 import time
+import timeit
 
 import pytest
 from hypothesis import given, settings
@@ -155,15 +156,22 @@ def test_every_plain_address_is_found_with_its_name(address: str) -> None:
 
 
 @pytest.mark.parametrize("address", ["user{}@firm{}.example", "üser{}@bürö{}.example", "user{}"])
-def test_ten_thousand_addresses_are_read_within_a_second(address: str) -> None:
-    text = ";".join(address.format(number, number % 500) for number in range(10_000))
-    began = time.process_time()
-    assert len(split(text)) == 10_000
-    assert time.process_time() - began < 1
+def test_ten_thousand_addresses_cost_ten_times_a_thousand(address: str) -> None:
+    few, many = (";".join(address.format(number, number % 500) for number in range(size)) for size in (1_000, 10_000))
+    assert len(split(many)) == 10_000
+    assert growth(few, many) < 40  # 10, and 100 were it quadratic
 
 
-@pytest.mark.parametrize("text", ['"' * 50_000, '"\\' * 25_000, "<" * 50_000, "a<" * 25_000, "\u200b " * 25_000])
-def test_hostile_text_is_read_within_a_second(text: str) -> None:
-    began = time.process_time()
-    split(text)
-    assert time.process_time() - began < 1
+@pytest.mark.parametrize("text", ['"', '"\\', "<", "a<", "\u200b "])
+def test_hostile_text_costs_no_more_than_its_length(text: str) -> None:
+    assert growth(text * 3_000, text * 30_000) < 40
+
+
+def growth(few: str, many: str) -> float:
+    """How many times the processor time of `few` that of `many` is."""
+    return cost(many) / cost(few)
+
+
+def cost(text: str) -> float:
+    # The least of some: other work of the machine only ever adds.
+    return min(timeit.repeat(lambda: split(text), timer=time.thread_time, number=1, repeat=5))
