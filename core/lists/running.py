@@ -15,7 +15,17 @@ from sqlalchemy import ColumnElement, Integer, Row, Select, and_, bindparam, cas
 from sqlalchemy.orm import Session, aliased
 
 from core.db import Instant
-from core.leases import QUEUE_PATIENCE, RENEW_AFTER_S, Denial, Device, Lease, Station, Ticket
+from core.leases import (
+    LINE_EXPIRED,
+    QUEUE_PATIENCE,
+    RENEW_AFTER_S,
+    SAVE_WINDOW,
+    Denial,
+    Device,
+    Lease,
+    Station,
+    Ticket,
+)  # fmt: skip
 from core.lists.roster import LONGEST_SEARCH, MOST_WORDS
 from models import Account, License, Member, PermissionKey, Product
 
@@ -24,7 +34,7 @@ MOST_DENIALS = 50
 SILENT_AFTER = timedelta(seconds=RENEW_AFTER_S * 1.2)  # a renewal is overdue, its jitter and a slow line included
 IDLE_SHOWN_S = 300  # nobody has touched the application for so long
 NOT_RESPONDING, ENDING, IDLE, BORROWED, RUNNING = range(5)  # in the order of need
-_now, _silent = bindparam("now", type_=Instant), bindparam("silent", type_=Instant)
+_now, _silent, _soon = (bindparam(name, type_=Instant) for name in ("now", "silent", "soon"))
 _organization, _product = bindparam("organization", type_=Integer), bindparam("product", type_=Integer)
 
 
@@ -79,22 +89,31 @@ def denials(session: Session, organization_id: int, product: int | None, today: 
 
 
 def _values(organization_id: int, now: datetime) -> dict[str, Any]:
-    return {"organization": organization_id, "now": now, "silent": now - SILENT_AFTER}
+    return {"organization": organization_id, "now": now, "silent": now - SILENT_AFTER, "soon": now + SAVE_WINDOW}
 
 
-def _state(lease: Any) -> ColumnElement[int]:
+def _state(lease: Any, license: Any = License) -> ColumnElement[int]:
     return case(
         (lease.borrowed_until > _now, BORROWED),
-        (lease.ending_at.is_not(None), ENDING),
+        # A license's own end opens no window that is stored: programs and pages see it come.
+        (or_(lease.ending_at.is_not(None), license.ends_at <= _soon), ENDING),
         (lease.renewed_at <= _silent, NOT_RESPONDING),
         (lease.idle_s >= IDLE_SHOWN_S, IDLE),
         else_=RUNNING,
     )  # fmt: skip
 
 
-def _rank(lease: Any) -> ColumnElement[int]:
+def _ending() -> tuple[ColumnElement[datetime], ColumnElement[str]]:
+    """When a session ends that is ending, and why: its window, or its license's end where that comes first."""
+    is_line = and_(License.ends_at <= _soon, or_(Lease.ending_at.is_(None), Lease.ending_at > License.ends_at))
+    at = case((is_line, License.ends_at), else_=Lease.ending_at)
+    return at.label("ending_at"), case((is_line, LINE_EXPIRED), else_=Lease.ending_reason).label("ending_reason")
+
+
+def _rank(lease: Any, license: Any = License) -> ColumnElement[int]:
     """What waits for somebody first; the newest of the rest, whatever it is, so that rows keep their places."""
-    return case((_state(lease) <= ENDING, _state(lease)), else_=RUNNING)
+    state = _state(lease, license)
+    return case((state <= ENDING, state), else_=RUNNING)
 
 
 def _searched(query: Select[*tuple[Any, ...]], q: str) -> Select[*tuple[Any, ...]]:
@@ -173,7 +192,7 @@ def _sessions(*columns: Any) -> Select[*tuple[Any, ...]]:
 def _rows() -> Select[*tuple[Any, ...]]:
     return _sessions(
         Lease.id, Lease.app_version, Lease.idle_s, Lease.takes_seat, Lease.taken_at, Lease.renewed_at,
-        Lease.expires_at, Lease.borrowed_until, Lease.ending_at, Lease.ending_reason, _state(Lease).label("state"),
+        Lease.expires_at, Lease.borrowed_until, *_ending(), _state(Lease).label("state"),
         Account.name, Station.name.label("station"), Device.name.label("device"), Device.os,
         Product.name.label("product"),
     ).join(Product, Product.id == License.product_id)  # fmt: skip
@@ -184,8 +203,9 @@ def _page(is_one_product: bool, goes_on: bool) -> Select[*tuple[Any, ...]]:
     query = _rows().order_by(_rank(Lease), Lease.id.desc()).limit(bindparam("most"))
     if goes_on:
         # An ended lease still says where the page began; another organization's says nothing.
-        other, after = aliased(Lease), bindparam("after", type_=Integer)
-        there = select(_rank(other)).where(other.id == after, other.organization_id == _organization).scalar_subquery()
+        other, its, after = aliased(Lease), aliased(License), bindparam("after", type_=Integer)
+        there = select(_rank(other, its)).join_from(other, its, its.id == other.license_id)
+        there = there.where(other.id == after, other.organization_id == _organization).scalar_subquery()
         query = query.where(or_(_rank(Lease) > there, and_(_rank(Lease) == there, Lease.id < after)))
     return query.where(License.product_id == _product) if is_one_product else query
 

@@ -17,7 +17,7 @@ from core import leases
 from core.dates import LicenseType, today
 from core.denials import CODES
 from core.leases import IDLE_AFTER_S
-from core.lists.running import BORROWED, ENDING, IDLE, NOT_RESPONDING, RUNNING
+from core.lists.running import BORROWED, ENDING, IDLE, NOT_RESPONDING, RUNNING, SILENT_AFTER
 from core.pages.words import day as written_day
 from core.pages.words import ngettext, number, short_day
 from core.pages.words import time as written_time
@@ -192,7 +192,9 @@ def _notes(row: Any, words: Words) -> list[Note]:
         text = words.released % {"time": countdown(left)} if left > timedelta() else words.releasing
         return [("note note-warn", text)]
     if row.state == ENDING:
-        left = min(row.ending_at, row.expires_at) - words.now
+        # Who renews has the whole window; of who is silent the lease may run out before.
+        is_heard = row.renewed_at > words.now - SILENT_AFTER
+        left = (row.ending_at if is_heard else min(row.ending_at, row.expires_at)) - words.now
         reason = words.reason.get(row.ending_reason, "")
         return [("note note-bad", words.left % {"time": countdown(left)}), ("note", reason)]
     if row.state == BORROWED:
