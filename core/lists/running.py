@@ -204,8 +204,8 @@ def _page(is_one_product: bool, goes_on: bool) -> Select[*tuple[Any, ...]]:
     if goes_on:
         # An ended lease still says where the page began; another organization's says nothing.
         other, its, after = aliased(Lease), aliased(License), bindparam("after", type_=Integer)
-        there = select(_rank(other, its)).join_from(other, its, its.id == other.license_id)
-        there = there.where(other.id == after, other.organization_id == _organization).scalar_subquery()
+        begun = select(_rank(other, its)).join_from(other, its, its.id == other.license_id)
+        there = begun.where(other.id == after, other.organization_id == _organization).scalar_subquery()
         query = query.where(or_(_rank(Lease) > there, and_(_rank(Lease) == there, Lease.id < after)))
     return query.where(License.product_id == _product) if is_one_product else query
 
