@@ -138,9 +138,10 @@ def test_whose_session_was_ended_gets_no_second_copy_meanwhile(desk: SeatDesk, s
     desk.seat("bob", "u1", "draft")
     session.execute(update(Lease).values(ending_at=desk.now + timedelta(seconds=10), ending_reason=BY_ADMIN))
     session.commit()
-    for later in (5, 11, 300):
+    for later, left in ((5, 300), (11, 300), (300, 11)):
         desk.later = later
-        assert desk.denied("bob", f"u{later}", "draft").code == "cooling_down"
+        denied = desk.denied("bob", f"u{later}", "draft")
+        assert (denied.code, denied.facts["retry_after_s"]) == ("cooling_down", left)
     desk.later = 320
     desk.seat("bob", "u9", "draft")
 

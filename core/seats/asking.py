@@ -16,6 +16,7 @@ from sqlalchemy import (
     bindparam,
     cast,
     exists,
+    func,
     literal,
     null,
     or_,
@@ -24,6 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session, aliased
 
+from core.db import Instant
 from core.grants import TokenFamily
 from core.leases import BY_ADMIN, COOL_DOWN, QUEUE_PATIENCE, Denial, Device, Lease, Station, Ticket
 from models import Account, License, Member, Organization, Permission, PermissionKey, Product
@@ -78,7 +80,7 @@ def facts_of(session: Session, caller: Caller, asking: Asking, now: datetime) ->
     values = {
         "organization": caller.organization_id, "family": caller.family_id, "account": caller.account_id,
         "station": caller.station_id, "product": asking.product, "client": asking.client_id, "uuid": asking.uuid,
-        "cool": now - COOL_DOWN, "patient": now - QUEUE_PATIENCE,
+        "now": now, "cool": now - COOL_DOWN, "patient": now - QUEUE_PATIENCE,
     }  # fmt: skip
     return list(session.connection().execute(OF_STATION if caller.station_id else OF_PERSON, values))
 
@@ -89,7 +91,7 @@ def facts_about(
     """As `facts_of`, of a person on a device that nobody knows yet, whether a program is signed in or not."""
     values = {
         "organization": organization_id, "account": account_id, "product": product, "client": "", "uuid": "",
-        "cool": now - COOL_DOWN, "patient": now - QUEUE_PATIENCE,
+        "now": now, "cool": now - COOL_DOWN, "patient": now - QUEUE_PATIENCE,
     }  # fmt: skip
     return list(session.connection().execute(OF_ACCOUNT, values))
 
@@ -114,12 +116,13 @@ _is_cooled = and_(
     _cooled.license_id == License.id, _cooled.ending_reason == BY_ADMIN,
     or_(_cooled.ended_at.is_(None), _cooled.ended_at > bindparam("cool")),
 )  # fmt: skip
-_cooling = exists().where(_is_cooled, _cooled.account_id == bindparam("account"))
+# Since when; while one is still ending, the time has not even begun.
+_cooled_at = select(func.max(func.coalesce(_cooled.ended_at, bindparam("now", type_=Instant())))).where(_is_cooled)
+_cooling = _cooled_at.where(_cooled.account_id == bindparam("account")).scalar_subquery()
 # A station is many devices, of which one was ended.
-_station_cooling = exists().where(
-    _is_cooled, _cooled.account_id.is_(None), _cooled.station_id == bindparam("station"),
-    _cooled.device_id == Device.id,
-)  # fmt: skip
+_station_cooling = _cooled_at.where(
+    _cooled.account_id.is_(None), _cooled.station_id == bindparam("station"), _cooled.device_id == Device.id
+).scalar_subquery()
 _denied = exists().where(Denial.uuid == bindparam("uuid"), Denial.served_at.is_(None))
 _COLUMNS = (
     Product.id.label("product_id"), Product.name.label("product"),
@@ -177,7 +180,7 @@ def _of_person(found: Callable[[Any], Select[*tuple[Any, ...]]], bound: Any) -> 
         *_COLUMNS, Account.id.label("account_id"), Account.name.label("person"), Account.blocked_at,
         Account.deleted_at, bound.label("bound_device_id"), Member.id.label("member_id"),
         Member.disabled_at, Permission.id.label("permission_id"), Organization.name.label("organization_name"),
-        Account.zone.label("own_zone"), Organization.zone.label("zone"), _cooling.label("is_cooling"),
+        Account.zone.label("own_zone"), Organization.zone.label("zone"), _cooling.label("cooled_at"),
     )  # fmt: skip
     query = (
         found(columns)
@@ -204,7 +207,7 @@ def _of_machine() -> Select[*tuple[Any, ...]]:
             *_COLUMNS, null().label("account_id"), Station.name.label("person"), null().label("blocked_at"),
             null().label("deleted_at"), null().label("bound_device_id"), null().label("member_id"),
             null().label("disabled_at"), null().label("permission_id"), Organization.name.label("organization_name"),
-            null().label("own_zone"), Organization.zone.label("zone"), _station_cooling.label("is_cooling"),
+            null().label("own_zone"), Organization.zone.label("zone"), _station_cooling.label("cooled_at"),
             Station.product_id.label("station_product_id"),
         )
         .select_from(Station)

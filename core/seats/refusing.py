@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
@@ -115,10 +116,11 @@ def _of_permission(request: Request, line: Line) -> Denied | None:
 
 
 def _of_cooling(request: Request, line: Line) -> Denied | None:
-    if not line.row.is_cooling:
+    if line.row.cooled_at is None:
         return None
+    left = line.row.cooled_at + COOL_DOWN - request.now
     return Denied("cooling_down", _("Your session was ended. Try again in a few minutes."),
-                  retry_after_s=int(COOL_DOWN.total_seconds()))  # fmt: skip
+                  retry_after_s=math.ceil(left.total_seconds()))  # fmt: skip
 
 
 #: What a license itself can have against the asker, under the names of the steps, in their order.
