@@ -76,7 +76,7 @@ def shown(chain: Chain | None) -> dict[str, Any]:
     return {
         "chain": chain, "product": chain.request.facts.product or chain.request.asking.product,
         "runs": isinstance(chain.outcome, Promise), "general": reasons.general(chain),
-        "parts": reasons.by_license(chain),
+        "parts": reasons.by_license(chain), "next_release": reasons.next_release(chain, me().shown_zone),
     }  # fmt: skip
 
 

@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import time_machine
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from core.api.problems import plain
 from core.leases import BY_ADMIN, Denial, Lease, Station
 from core.seats import ending
 from models import License, Organization
@@ -85,6 +86,36 @@ def test_full_is_409_with_the_counts_and_the_denial_is_kept(program: Programs, o
     assert code(refused) == (409, "no_seat_available")
     assert {"seats", "used"} <= refused.get_json().keys()
     assert on_app.scalars(select(Denial.code)).all() == ["no_seat_available"]
+
+
+def test_full_says_when_the_next_seat_is_expected_and_where_to_ask(
+    program: Programs, on_app: Session, cast: Cast, clock: Clock
+) -> None:
+    """A session that is ending, the next renewal that may not come, a day: whichever is first of all licenses."""
+    fill(program, 5)
+    late, url = program("bob", "late"), f"{program().app.extensions['settings'].base_url}/products/why?product=render"
+    refused = late.ask().get_json()
+    assert (refused["next_expected_release"], refused["request_url"]) == (plain(cast.now + timedelta(seconds=601)), url)
+    first, *rest = on_app.scalars(select(Lease).order_by(Lease.id)).all()
+    for each in rest:
+        each.borrowed_until = each.expires_at = cast.now + timedelta(days=1)
+    first.ending_at, first.ending_reason = cast.now + timedelta(seconds=30), BY_ADMIN
+    on_app.commit()
+    assert late.ask().get_json()["next_expected_release"] == plain(cast.now + timedelta(seconds=30))
+    on_app.refresh(first)
+    first.borrowed_until = first.expires_at = cast.now + timedelta(hours=3)
+    first.ending_at, first.ending_reason = None, None
+    on_app.commit()
+    assert late.ask().get_json()["next_expected_release"] == plain(cast.now + timedelta(hours=3))
+
+
+@pytest.mark.on_sqlite
+def test_nobody_knows_when_a_license_without_seats_has_one(program: Programs, on_app: Session) -> None:
+    on_app.execute(update(License).values(seats=0))
+    on_app.commit()
+    refused = program().ask()
+    assert code(refused) == (409, "no_seat_available")
+    assert refused.get_json()["next_expected_release"] is None
 
 
 def test_who_waits_is_served_when_a_seat_is_given_back(program: Programs) -> None:

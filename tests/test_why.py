@@ -6,9 +6,12 @@ from collections.abc import Callable
 
 import pytest
 from flask import Flask
+from sqlalchemy.orm import Session
 
+from models import License
 from tests.cast import Cast
 from tests.clients import Client
+from tests.sessions import begin
 from tests.statements import counted, engine_of
 
 pytestmark = pytest.mark.on_sqlite
@@ -32,6 +35,18 @@ def test_both_sides_read_the_same_sentence(cast: Cast, client_for: ClientFor) ->
     own = client_for("bob").get("/products/why?product=hub").text
     assert said in own
     assert "Ask for access" in own
+
+
+def test_where_all_seats_are_in_use_it_says_when_the_next_may_be_free(
+    cast: Cast, client_for: ClientFor, on_app: Session
+) -> None:
+    for license in ("cloud", "network"):
+        on_app.get_one(License, cast.license[license]).seats = 1
+        begin(on_app, cast, "bob", license, "borrowed")
+    said = "The next one may be free at"
+    assert said in client_for("alice").get(why(cast, "bob", "render")).text
+    assert said in client_for("bob").get("/products/why?product=render").text
+    assert said not in client_for("bob").get("/products/why?product=hub").text
 
 
 def test_who_gets_a_seat_is_told_which(cast: Cast, client_for: ClientFor) -> None:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from flask_babel import gettext as _
 
 from core.dates import LicenseType
-from core.pages.words import ngettext
+from core.denials import Denied
+from core.pages.words import moment, ngettext
 from core.seats.explaining import Answer, Chain, Step
 from core.seats.request import Line
 
@@ -60,6 +61,13 @@ def by_license(chain: Chain) -> list[Part]:
         Part(line.row.license_id, LicenseType(line.row.type).word, _facts(line), _shown(steps))
         for line, steps in chain.by_license
     ]
+
+
+def next_release(chain: Chain, zone: str) -> str:
+    """When a seat is expected to come free, where all are in use; empty where nobody knows."""
+    facts = chain.outcome.facts if isinstance(chain.outcome, Denied) else {}
+    at = facts.get("next_expected_release")
+    return moment(at, zone) if at is not None else ""
 
 
 def _shown(steps: list[Step]) -> list[Shown]:

@@ -224,7 +224,7 @@ def _is_free(request: Request, choice: Choice, finding: Finding, room: Room) -> 
         return False
     is_free, number_of = (room.kept > 0, room.kept) if choice.is_reserved else (room.draw(), room.open)
     finding.add("device", _device(line, away))
-    refused = None if is_free else refusing.full(request, line, room.in_use)
+    refused = None if is_free else refusing.full(request, line, room.in_use, room.next_release)
     finding.add("seats", _free(line, number_of), refused, free=number_of, seats=line.row.seats)
     return is_free
 

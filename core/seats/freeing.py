@@ -214,6 +214,15 @@ _id: Any = bindparam("license_id")
 _now: Any = bindparam("now", type_=Instant())
 _COUNTED = License.in_use, License.seats
 COUNTS = select(*_COUNTED).where(License.id == _id)
+#: As far as anybody knows when nothing is renewed; a copy that inherits the seat keeps it longer.
+RELEASE = func.min(case((Lease.ending_at < Lease.expires_at, Lease.ending_at), else_=Lease.expires_at))
+FULL = select(
+    License.in_use,
+    select(RELEASE)
+    .where(Lease.license_id == License.id, *Lease.LIVE, Lease.takes_seat)
+    .scalar_subquery()
+    .label("next_release"),
+).where(License.id == _id)
 TAKE_OPEN = (
     update(License)
     .where(

@@ -148,10 +148,9 @@ def nothing(request: Request) -> Denied:
     return of_membership(request) or no_permission(request)
 
 
-def full(request: Request, line: Line, used: int | None = None) -> Denied:
-    """Every seat of a license is in use, or kept for somebody; `used` where it is known better than by the question."""
+def full(request: Request, line: Line, used: int, next_release: datetime | None) -> Denied:
+    """Every seat of a license is in use, or kept for somebody; the next one may come free at `next_release`."""
     row, product = line.row, request.facts.product
-    used = row.in_use if used is None else used
     if not row.seats:
         words = _("%(product)s has no seats.", product=product)
     elif used < row.seats:
@@ -159,7 +158,7 @@ def full(request: Request, line: Line, used: int | None = None) -> Denied:
     else:
         words = ngettext("The only seat of %(product)s is in use.", "All %(num)s seats of %(product)s are in use.",
                          row.seats, product=product)  # fmt: skip
-    return Denied("no_seat_available", words, seats=row.seats, used=used)
+    return Denied("no_seat_available", words, seats=row.seats, used=used, next_expected_release=next_release)
 
 
 def elsewhere(request: Request, line: Line, held: Any) -> Denied:
@@ -183,6 +182,13 @@ def ended(reason: str) -> Denied:
 
 
 def worst(refusals: list[Denied]) -> Denied:
-    """The refusal to tell, of several; where there is a license that runs, not the dates of another one."""
+    """The refusal to tell, of several; where there is a license that runs, not the dates of another one.
+
+    Of several full licenses it says when the first seat of any of them is expected.
+    """
     urgency = {code: place for place, code in enumerate(URGENCY)}
-    return min(refusals, key=lambda each: (urgency.get(each.code, len(URGENCY)), isinstance(each, NotNow)))
+    told = min(refusals, key=lambda each: (urgency.get(each.code, len(URGENCY)), isinstance(each, NotNow)))
+    if told.code == "no_seat_available":
+        releases = [each.facts["next_expected_release"] for each in refusals if each.code == told.code]
+        told.facts["next_expected_release"] = min(filter(None, releases), default=None)
+    return told

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, Select, case, exists, func, select
@@ -29,6 +30,7 @@ class Room:
     kept: int  # free for whom a seat was given or reserved
     open: int  # free for whoever comes
     queue: Queue
+    next_release: datetime | None  # of a seat that is in use
 
     def draw(self) -> bool:
         """Whether an open seat is left once those who wait have theirs."""
@@ -49,6 +51,7 @@ def rooms(request: Request) -> dict[int, Room]:
         over.with_only_columns(func.count()).scalar_subquery().label("over"),
         over.with_only_columns(reserved).scalar_subquery().label("over_reserved"),
         _late(request).scalar_subquery().label("late"), _waiting(request).scalar_subquery().label("waiting"),
+        _release(request).scalar_subquery().label("next_release"),
     ).where(License.id.in_(ids))  # fmt: skip
     rows = request.session.connection().execute(counted).all()
     queue = Queue(rows[0].waiting)
@@ -59,7 +62,7 @@ def _room(row: Row[Any], queue: Queue) -> Room:
     in_use = row.in_use - row.over - row.late
     drawn = in_use - (row.reserved_in_use - row.over_reserved)
     kept = row.seats - in_use
-    return Room(in_use, kept, min(kept, row.seats - row.reserved - drawn), queue)
+    return Room(in_use, kept, min(kept, row.seats - row.reserved - drawn), queue, row.next_release)
 
 
 def _over(request: Request) -> Select[Any]:
@@ -69,6 +72,11 @@ def _over(request: Request) -> Select[Any]:
                               copy.ended_at.is_(None), ~freeing.is_over(request.now, copy))  # fmt: skip
     over = select(Lease.id).where(Lease.license_id == License.id, *Lease.LIVE, Lease.takes_seat)
     return over.where(freeing.is_over(request.now), ~lives_on).correlate(License)
+
+
+def _release(request: Request) -> Select[Any]:
+    alive = (*Lease.LIVE, Lease.takes_seat, ~freeing.is_over(request.now))
+    return select(freeing.RELEASE).where(Lease.license_id == License.id, *alive).correlate(License)
 
 
 def _late(request: Request) -> Select[Any]:

@@ -238,8 +238,8 @@ def _chosen(request: Request, choice: Choice, device_id: int) -> Seat | Denied:
         return write((line.row.in_use, line.row.seats))
     if (counted := _drawn(request, choice)) is not None:
         return write((counted.in_use, counted.seats))
-    counts = freeing.one(session, freeing.COUNTS, license_id=license_id)  # now that others may have been served
-    return refusing.full(request, line, counts.in_use if counts is not None else 0)
+    counts = freeing.one(session, freeing.FULL, license_id=license_id)  # now that others may have been served
+    return refusing.full(request, line, *(counts or (0, None)))
 
 
 def _drawn(request: Request, choice: Choice) -> Row[Any] | None:
