@@ -67,7 +67,7 @@ def test_a_token_without_a_key_is_not_presented_with_one(app: Flask, cast: Cast)
         {"htm": "POST"}, {"htm": "get"}, {"htm": None}, {"htu": None}, {"htu": 5},
         {"htu": "https://elsewhere.example/api/v1/entitlements"}, {"htu": ENTITLEMENTS}, {"htu": "http://[::1"},
         {"ath": thumb("another token")}, {"ath": None}, {"jti": None}, {"jti": ""}, {"jti": 7}, {"jti": "x" * 129},
-        {"iat": None}, {"iat": "now"}, {"iat": True}, {"iat": []},
+        {"iat": None}, {"iat": "now"}, {"iat": True}, {"iat": []}, {"ath": "\ud800"}, {"jti": "\ud800"},
     ],
 )  # fmt: skip
 def test_a_proof_for_something_else_is_refused(bound: ProgramAt, claims: dict[str, Any]) -> None:
