@@ -27,6 +27,7 @@ from sqlalchemy import (
     String,
     UniqueConstraint,
     delete,
+    exists,
     false,
     or_,
     select,
@@ -875,18 +876,24 @@ class Organization(Base):
         """
         return License.found(session_of(self).scalars(self._license(license_id)).one_or_none())
 
-    def license_and_held(self, license_id: int, member_id: int) -> tuple[License, list[Permission]]:
-        """The license with this id and what one member has of its product, loaded afresh in one statement.
+    def license_and_held(self, license_id: int, member_id: int) -> tuple[License, list[Permission], bool]:
+        """The license with this id, what one member has of its product, and whether he asks for it; one statement.
+
+        Loaded afresh.
 
         :raise Missing: when the license is another organization's.
         """
         same = aliased(License)
         of_product = select(same.id).where(same.id == Permission.license_id, same.product_id == License.product_id)
         his = (Permission.member_id == member_id) & of_product.correlate(License, Permission).exists()
-        query = self._license(license_id).add_columns(Permission).outerjoin(Permission, his)
+        asks = exists().where(
+            AccessRequest.closed_at.is_(None), AccessRequest.product_id == License.product_id,
+            AccessRequest.account_id == Member.account_id, Member.id == member_id,
+        )  # fmt: skip
+        query = self._license(license_id).add_columns(Permission, asks.correlate(License)).outerjoin(Permission, his)
         rows = session_of(self).execute(query.options(joinedload(Permission.license))).all()
         license = License.found(rows[0][0] if rows else None)
-        return license, [permission for _license, permission in rows if permission is not None]
+        return license, [each for _license, each, _asks in rows if each is not None], rows[0][2]
 
     def _license(self, license_id: int) -> Select[License]:
         # Its key without the other items, which one license is not about.

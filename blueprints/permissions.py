@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from flask import Blueprint, Response, abort, flash, make_response, redirect, render_template, request
 from flask_babel import gettext as _
 
+from core import access, mail
 from core.dates import now
 from core.db import db
 from core.errors import BadInput, RuleBroken
@@ -143,13 +144,15 @@ def move(license_id: int, member_id: int) -> Response:
 def change(license_id: int, member_id: int, act: Act) -> Response:
     """Do one thing to one box and answer the licenses of that product, fresh, also when a rule refuses."""
     desk, view = admin_desk(member_id), view_of(request.form)
-    license, held = desk.organization.license_and_held(license_id, member_id)
+    license, held, is_asked = desk.organization.license_and_held(license_id, member_id)
     # Kept as numbers: after the rollback of a refusal each row would be read again.
     organization_id, product_id = desk.organization.id, license.product_id
     back = address(view) + f"#license-{license_id}"
     try:
         member = desk.member(member_id)
         says = act(desk, license, member, held)
+        if is_asked:
+            answer_requests(desk, [member_id], license)
     except RuleBroken as refused:
         db.session.rollback()
         if isinstance(refused, HasAnother) and not htmx.wants_fragment:
@@ -189,7 +192,15 @@ def apply_ticks(desk: Desk, license: License, back: list[int], forth: list[int])
                 done += 1
         except RuleBroken as broken:
             refused[member_id] = broken
+    if forth:
+        answer_requests(desk, forth, license)
     return done, refused
+
+
+def answer_requests(desk: Desk, member_ids: Sequence[int], license: License) -> None:
+    """Whoever asked for what he has now been given gets his answer."""
+    for asked in access.answer_given(db.session, member_ids, [license.id], desk.actor, now()):
+        mail.access_answered(asked)
 
 
 def asked(license: License, running: Sequence[Any], view: View, ticked: set[int], had: set[int]) -> Response:

@@ -7,7 +7,7 @@ from typing import Any
 from flask import Blueprint, Response, make_response, redirect, render_template, request
 from flask_babel import gettext as _
 
-from core import invitation_links, mail
+from core import access, invitation_links, mail
 from core.dates import now
 from core.db import db
 from core.errors import BadInput, RuleBroken
@@ -105,6 +105,8 @@ def restore(member_id: int) -> Response:
     desk = admin_desk(member_id)
     member = desk.member(member_id)
     back, rest = member.restore(desk.actor, now())
+    for asked in access.answer_given(db.session, [member_id], [each.license_id for each in back], desk.actor, now()):
+        mail.access_answered(asked)
     said = ngettext("%(num)s permission is back.", "%(num)s permissions are back.", len(back))
     return _changed(desk, member, said, *(_not_back(permission, why) for permission, why in rest))
 

@@ -1,16 +1,17 @@
 """Asking for access: a person asks for a permission, once for each product, and an administrator grants or declines.
 
-Whoever asks, grants or declines has locked the organization; the database keeps that only one request is open.
+Whoever asks, grants or declines has locked the organization; the database keeps that only one request is open. A
+permission that is given by itself, under Permissions or with what is restored, grants what was asked.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from urllib.parse import urlencode
 
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import select
+from sqlalchemy import exists, select
 from sqlalchemy.orm import Session, contains_eager
 
 from core.activity import Actor, record
@@ -18,7 +19,18 @@ from core.errors import Missing, RuleBroken
 from core.leases import MESSAGE, AccessRequest
 from core.seats import explaining
 from core.seats.request import rank
-from models import Account, License, Member, Organization, PermissionKey, Product, flushed, line, session_of
+from models import (
+    Account,
+    License,
+    Member,
+    Organization,
+    Permission,
+    PermissionKey,
+    Product,
+    flushed,
+    line,
+    session_of,
+)  # fmt: skip
 
 ASKED_EVERY = timedelta(days=1)  # a letter a person and product
 
@@ -80,6 +92,22 @@ def grant(request: AccessRequest, message: str, by: Actor, now: datetime) -> boo
     license = _given(member, request.product_id, by, now)
     _close(session, request, "granted", message, by, now, license_id=license.id)
     return True
+
+
+def answer_given(
+    session: Session, members: Collection[int], licenses: Collection[int], by: Actor, now: datetime
+) -> list[AccessRequest]:
+    """Grant what members asked for and have now been given on some licenses; returns the requests, for the letters."""
+    given = exists().where(
+        Permission.member_id.in_(members), Permission.license_id.in_(licenses), Permission.suspended_at.is_(None),
+        Member.id == Permission.member_id, Member.account_id == AccessRequest.account_id,
+        Member.organization_id == AccessRequest.organization_id,
+        License.id == Permission.license_id, License.product_id == AccessRequest.product_id,
+    )  # fmt: skip
+    answered = session.scalars(select(AccessRequest).where(AccessRequest.closed_at.is_(None), given)).all()
+    for request in answered:
+        _close(session, request, "granted", "", by, now)
+    return list(answered)
 
 
 def decline(request: AccessRequest, message: str, by: Actor, now: datetime) -> bool:

@@ -11,6 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from core import access
+from core.activity import Activity
 from core.denials import Denied
 from core.errors import RuleBroken
 from core.grants import TokenFamily
@@ -125,6 +126,55 @@ def test_a_request_of_who_is_disabled_is_dropped(
     assert outcomes(on_app) == ["dropped"]
     late = client_for("carol").send(f"{HOME}/{asked}/grant")
     assert (late.status_code, permissions(on_app, cast)) == (409, 0)
+
+
+def tick(client: Client, cast: Cast, htmx: bool) -> int:
+    """Give bob the permission that he asked for under Permissions."""
+    box = f"/admin/permissions/{cast.license['three_years']}"
+    if htmx:
+        return client.swap(f"{box}/{cast.bob.member_id}/give").status_code
+    return client.send(box, tick=str(cast.bob.member_id), had="").status_code
+
+
+@pytest.mark.parametrize("htmx", [True, False])
+def test_a_tick_grants_what_was_asked_for(
+    app: Flask, cast: Cast, client_for: ClientFor, on_app: Session, asked: int, htmx: bool
+) -> None:
+    alice = client_for("alice")
+    assert "Bob Example" in alice.get(HOME).text
+    assert tick(alice, cast, htmx) in (200, 303)
+    request = on_app.get_one(AccessRequest, asked, populate_existing=True)
+    assert (request.outcome, request.closed_by) == ("granted", cast.alice.account_id)
+    assert permissions(on_app, cast) == 1
+    assert [letter.kind for letter in letters_to(app, cast.bob.email)] == ["access-granted"]
+    assert "Bob Example" not in alice.get(HOME).text
+    assert on_app.scalars(select(Activity.action).order_by(Activity.id.desc()).limit(2)).all() == [
+        "access.grant", "permission.give",
+    ]  # fmt: skip
+    assert client_for("carol").send(f"{HOME}/{asked}/decline").status_code == 409
+
+
+def test_a_tick_for_another_product_answers_nothing(
+    cast: Cast, client_for: ClientFor, on_app: Session, asked: int
+) -> None:
+    for license in ("annual", "cloud"):
+        client_for("alice").swap(f"/admin/permissions/{cast.license[license]}/{cast.bob.member_id}/give")
+    client_for("alice").swap(f"/admin/permissions/{cast.license['three_years']}/{cast.carol.member_id}/give")
+    assert outcomes(on_app) == [None]
+
+
+@pytest.mark.on_sqlite
+def test_what_is_restored_grants_what_was_asked_for(
+    app: Flask, cast: Cast, client_for: ClientFor, on_app: Session
+) -> None:
+    alice, bob = client_for("alice"), f"/admin/users/{cast.bob.member_id}"
+    assert tick(alice, cast, htmx=True) == 200
+    for deed in ("disable", "enable"):
+        assert alice.send(f"{bob}/{deed}").status_code == 303
+    assert client_for("bob").send("/products/ask", product="hub").status_code == 303
+    assert alice.send(f"{bob}/restore").status_code == 303
+    assert outcomes(on_app) == ["granted"]
+    assert "access-granted" in [letter.kind for letter in letters_to(app, cast.bob.email)]
 
 
 def test_of_two_answers_at_one_time_one_counts(cast: Cast, client_for: ClientFor, on_app: Session, asked: int) -> None:
