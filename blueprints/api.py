@@ -33,8 +33,8 @@ csrf.exempt(bp)  # a cookie opens nothing here
 
 WAYS = frozenset({"no_permission", "no_seat_available"})  # what asking for access can change
 OPEN = frozenset({"api.health"})
-#: Whose own statements do not ask whether all stands that a sign-in stands on.
-CHECKED = frozenset({"api.explain", "api.show_lease", "api.return_lease"})
+#: Whose own statements do not ask whether all stands that a sign-in stands on, or which answer from what was kept.
+CHECKED = frozenset({"api.explain", "api.show_lease", "api.borrow_lease", "api.return_lease"})
 
 
 @bp.before_request

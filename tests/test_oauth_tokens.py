@@ -16,6 +16,7 @@ from joserfc.jwk import OctKey, OKPKey
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 from time_machine import Traveller
+from werkzeug.test import TestResponse
 
 from core import dates, grants, signing
 from core.db import db
@@ -124,6 +125,7 @@ def test_tokens_are_refused_at_their_next_use(
 
 
 LAUNCH = "/api/v1/leases/0190f3c2-8f1e-7c55-9d2a-1f6a7f0e2b11"
+ANOTHER = LAUNCH[:-1] + "2"
 ASK = {"product": "render", "device": {"id": "d_1"}}
 QUESTIONS: dict[str, tuple[str, str, dict[str, Any] | None]] = {
     "ask for a seat": ("PUT", LAUNCH, ASK),
@@ -148,6 +150,40 @@ def test_every_question_is_refused_when_the_sign_in_has_ended(
 
 
 @pytest.mark.on_sqlite
+@pytest.mark.parametrize("end", [end_family, block, delete])
+def test_a_stored_answer_is_kept_from_whom_the_sign_in_has_ended(
+    plain: ProgramAt, on_app: Session, cast: Cast, end: Callable[[Session, Cast], None]
+) -> None:
+    borrowed(plain, LAUNCH)
+    end(on_app, cast)
+    on_app.commit()
+    assert refusal_of(borrow(plain, LAUNCH)) == (401, "token_invalid")
+
+
+@pytest.mark.on_sqlite
+def test_a_key_of_a_request_is_one_sign_ins(app: Flask, plain: ProgramAt, cast: Cast) -> None:
+    borrowed(plain, LAUNCH)
+    other = ProgramAt(app)
+    other.sign_in(cast.bob, cast.organization_id)
+    headers = other.headers("PUT", ANOTHER)
+    assert other.client.put(ANOTHER, json={**ASK, "device": {"id": "d_2"}}, headers=headers).status_code == 201
+    assert refusal_of(borrow(other, LAUNCH)) == (409, "device_conflict")  # not what the first was answered
+
+
+def borrowed(program: ProgramAt, launch: str) -> None:
+    """Take a seat along."""
+    assert program.client.put(launch, json=ASK, headers=program.headers("PUT", launch)).status_code == 201
+    assert borrow(program, launch).status_code == 200
+
+
+def borrow(program: ProgramAt, launch: str) -> TestResponse:
+    """Ask for a seat to be taken along, always under the same key."""
+    headers = program.headers("POST", launch) | {"Idempotency-Key": "k1"}
+    until = (dates.now() + timedelta(days=1)).replace(minute=0, second=0, microsecond=0)
+    return program.client.post(f"{launch}/borrow", json={"until": until.isoformat()}, headers=headers)
+
+
+@pytest.mark.on_sqlite
 def test_a_sign_in_reaches_nothing_of_another_organization(app: Flask, plain: ProgramAt, cast: Cast) -> None:
     stranger = ProgramAt(app, new_key())
     stranger.sign_in(cast.mallory, cast.other_id)
@@ -160,7 +196,11 @@ def test_a_sign_in_reaches_nothing_of_another_organization(app: Flask, plain: Pr
 def asked(program: ProgramAt, method: str, path: str, body: dict[str, Any] | None) -> tuple[int, str]:
     """Status and code of a refusal of the API."""
     headers = program.headers(method, path) | {"Idempotency-Key": "k1"}
-    response = program.client.open(path, method=method, json=body, headers=headers)
+    return refusal_of(program.client.open(path, method=method, json=body, headers=headers))
+
+
+def refusal_of(response: TestResponse) -> tuple[int, str]:
+    """Status and code of an answer of the API."""
     return response.status_code, (response.json or {}).get("code", "")
 
 

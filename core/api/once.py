@@ -12,7 +12,6 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
 from core import idempotency
-from core.api.answers import subject
 from core.api.problems import malformed, problem
 from core.denials import Denied
 from core.idempotency import LONGEST_KEY, Once
@@ -37,7 +36,12 @@ def asked_once(request: Request, caller: Caller) -> Once | None:
     if not 0 < len(key) <= LONGEST_KEY or not key.isascii() or not key.isprintable():
         raise malformed(_("The Idempotency-Key is too long, or none."))
     asked = f"{request.method} {request.path}\n".encode() + request.get_data()
-    return Once(subject(caller), key, asked)
+    return Once(_credential(caller), key, asked)
+
+
+def _credential(caller: Caller) -> str:
+    # Not the person: another device of his is to get no token that is this one's.
+    return f"station:{caller.station_id}" if caller.station_id else f"sign-in:{caller.family_id}"
 
 
 def answer_once(session: Session, once: Once | None, now: datetime, do: Callable[[], Answer]) -> Answer:
