@@ -5,7 +5,9 @@ Ed25519 and nothing else, fixed here: what a token says of its own algorithm, ke
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import hashlib
 import json
 import logging
 from collections.abc import Iterator, Sequence
@@ -116,6 +118,13 @@ def claims_in(payload: bytes | None) -> Claims:
     if not isinstance(claims, dict):
         raise TokenRefused
     return claims
+
+
+def thumbprint(public_key: str) -> str:
+    """An Ed25519 key as tokens name it (RFC 7638)."""
+    # Written out: it is asked with every renewal, and a key is dear to make.
+    written = f'{{"crv":"{ALGORITHM}","kty":"OKP","x":"{public_key}"}}'
+    return base64.urlsafe_b64encode(hashlib.sha256(written.encode()).digest()).rstrip(b"=").decode()
 
 
 def jwks(session: Session, now: datetime) -> dict[str, Any]:

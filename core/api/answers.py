@@ -9,7 +9,6 @@ from typing import Any
 
 from flask import Response
 from flask_babel import gettext as _
-from joserfc.jwk import OKPKey
 from sqlalchemy.orm import Session
 
 from core import signing
@@ -101,7 +100,8 @@ def claims(caller: Caller, asking: Asking, seat: Seat, now: datetime) -> Body:
     return {
         "iss": base_url(), "jti": asking.uuid, "sub": subject(caller),
         "org": None if seat.kind == "personal" else caller.organization_id, "prod": asking.product,
-        "dev": thumbprint(seat.public_key), "mode": "borrowed" if seat.borrowed_until else "online",
+        "dev": seat.public_key and signing.thumbprint(seat.public_key),
+        "mode": "borrowed" if seat.borrowed_until else "online",
         "iat": int(now.timestamp()), "exp": int(seat.expires_at.timestamp()), "grace": grace_s(seat), "seq": asking.seq,
     }  # fmt: skip
 
@@ -109,13 +109,6 @@ def claims(caller: Caller, asking: Asking, seat: Seat, now: datetime) -> Body:
 def subject(caller: Caller) -> str:
     """Who a token is about."""
     return f"station:{caller.station_id}" if caller.station_id else f"account:{caller.account_id}"
-
-
-def thumbprint(public_key: str | None) -> str | None:
-    """A device's key as tokens name it (RFC 7638)."""
-    if public_key is None:
-        return None
-    return OKPKey.import_key({"kty": "OKP", "crv": "Ed25519", "x": public_key}).thumbprint()
 
 
 def grace_s(seat: Seat) -> int:

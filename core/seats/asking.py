@@ -173,12 +173,12 @@ def _known_by_id(query: Select[*tuple[Any, ...]]) -> Select[*tuple[Any, ...]]:
     return query.select_from(Account).where(Account.id == bindparam("account"))
 
 
-def _of_person(found: Callable[[Any], Select[*tuple[Any, ...]]], bound: Any) -> Select[*tuple[Any, ...]]:
+def _of_person(found: Callable[[Any], Select[*tuple[Any, ...]]], bound: Any, key: Any) -> Select[*tuple[Any, ...]]:
     is_mine = and_(Member.account_id == Account.id, Member.organization_id == bindparam("organization"),
                    Member.confirmed_at.is_not(None), Member.ended_at.is_(None))  # fmt: skip
     columns = select(
         *_COLUMNS, Account.id.label("account_id"), Account.name.label("person"), Account.blocked_at,
-        Account.deleted_at, bound.label("bound_device_id"), Member.id.label("member_id"),
+        Account.deleted_at, bound.label("bound_device_id"), key.label("bound_key"), Member.id.label("member_id"),
         Member.disabled_at, Permission.id.label("permission_id"), Organization.name.label("organization_name"),
         Account.zone.label("own_zone"), Organization.zone.label("zone"), _cooling.label("cooled_at"),
     )  # fmt: skip
@@ -205,8 +205,9 @@ def _of_machine() -> Select[*tuple[Any, ...]]:
     query = (
         select(
             *_COLUMNS, null().label("account_id"), Station.name.label("person"), null().label("blocked_at"),
-            null().label("deleted_at"), null().label("bound_device_id"), null().label("member_id"),
-            null().label("disabled_at"), null().label("permission_id"), Organization.name.label("organization_name"),
+            null().label("deleted_at"), null().label("bound_device_id"), null().label("bound_key"),
+            null().label("member_id"), null().label("disabled_at"), null().label("permission_id"),
+            Organization.name.label("organization_name"),
             null().label("own_zone"), Organization.zone.label("zone"), _station_cooling.label("cooled_at"),
             Station.product_id.label("station_product_id"),
         )
@@ -222,8 +223,9 @@ def _of_machine() -> Select[*tuple[Any, ...]]:
     return _leases(query, is_known, [_of_station], Ticket.station_id == Station.id)
 
 
-OF_PERSON, OF_STATION = _of_person(_signed_in, TokenFamily.device_id), _of_machine()
-OF_ACCOUNT = _of_person(_known_by_id, null())
+OF_PERSON = _of_person(_signed_in, TokenFamily.device_id, TokenFamily.key_thumbprint)
+OF_ACCOUNT = _of_person(_known_by_id, null(), null())
+OF_STATION = _of_machine()
 # Always in the order of their ids, so that two questions never wait for each other.
 _of_side = select(PermissionKey.id).where(
     or_(PermissionKey.organization_id == bindparam("organization"), PermissionKey.account_id == bindparam("account"))

@@ -10,6 +10,7 @@ from typing import Any
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
+from core import signing
 from core.denials import Denied
 from core.leases import COOL_DOWN, DISABLED, KEY_REVOKED, LEFT, LINE_EXPIRED, REMOVED, WITHDRAWN
 from core.pages.words import day, moment
@@ -32,7 +33,8 @@ def check_caller(request: Request) -> None:
         raise refused
     if facts.bound_device_id not in (None, facts.device_id):
         raise cloned()
-    if facts.public_key and asking.public_key and facts.public_key != asking.public_key:
+    known = {key for key in (facts.public_key, asking.public_key) if key}
+    if len(known) > 1 or (facts.bound_key and {signing.thumbprint(key) for key in known} - {facts.bound_key}):
         raise cloned()
 
 
