@@ -55,10 +55,14 @@ class Refusal(Exception):
 
 @dataclass
 class Front:
-    """The RSGI application around a WSGI application; `headers` go with the front's own answers."""
+    """The RSGI application around a WSGI application.
+
+    `headers` go with the front's own answers; `told` makes their bodies for programs of path, status and sentence.
+    """
 
     app: WsgiApp
     headers: Sequence[Header] = ()
+    told: Callable[[str, int, str], bytes | None] = lambda _path, _status, _sentence: None
     body_limit: int = MOST_BYTES
     body_deadline: float = BODY_DEADLINE
     most_fields: int = MOST_FIELDS
@@ -82,11 +86,12 @@ class Front:
             environ.update(_environ_of(scope, headers, body))
             return await asyncio.get_running_loop().run_in_executor(self._pool, self._call, environ)
         except Refusal as refusal:
-            return self._own_answer(refusal.status, str(refusal))
+            return self._own_answer(scope.path, refusal.status, str(refusal))
         except Exception:
             log.exception("A request could not be answered")
             # Granian would answer too, without the headers that go with all of ours.
-            return self._own_answer(HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong. Try again later.")
+            sentence = "Something went wrong. Try again later."
+            return self._own_answer(scope.path, HTTPStatus.INTERNAL_SERVER_ERROR, sentence)
 
     async def _body(self, headers: Sequence[Header], proto: HTTPProtocol) -> bytes:
         length = _length_of(headers)
@@ -133,10 +138,12 @@ class Front:
         status, headers = begun[-1]
         return Answer(int(status[:3]), headers, b"".join(written))
 
-    def _own_answer(self, status: HTTPStatus, sentence: str) -> Answer:
+    def _own_answer(self, path: str, status: HTTPStatus, sentence: str) -> Answer:
+        problem = self.told(path, status, sentence)
+        kind = "text/plain; charset=utf-8" if problem is None else "application/problem+json"
         # What is left of a refused body is not worth reading: the connection ends with the answer.
-        own = [("content-type", "text/plain; charset=utf-8"), ("cache-control", "no-store"), ("connection", "close")]
-        return Answer(status, [*own, *self.headers], f"{sentence}\n".encode())
+        own = [("content-type", kind), ("cache-control", "no-store"), ("connection", "close")]
+        return Answer(status, [*own, *self.headers], f"{sentence}\n".encode() if problem is None else problem)
 
 
 def _headers_of(scope: Scope) -> list[Header]:

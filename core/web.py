@@ -73,11 +73,12 @@ def create() -> Front:
     # Here, so that the master, which imports this module and serves nothing, stays small.
     from app import create_app
     from core import alive
+    from core.api import problems
 
     settings = with_secrets(settings_.current(), create=True)
     app = create_app(settings)
     alive.begin(app, settings, threading.Event())
-    return Front(with_static(app.wsgi_app), headers=list(HEADERS.items()))
+    return Front(with_static(app.wsgi_app), headers=list(HEADERS.items()), told=problems.of_front(app))
 
 
 def with_static(app: WsgiApp, folder: Path = assets.STATIC) -> WhiteNoise:

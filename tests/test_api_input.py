@@ -17,6 +17,7 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
+from core.api.problems import of_front
 from core.api.rates import MOST
 from core.db import db
 from core.leases import Device, Lease
@@ -109,6 +110,17 @@ def test_more_than_8_kib_is_too_large(program: Programs) -> None:
     fits = json.dumps({**GOOD, "x": "y" * (8192 - len(just))})
     assert program().send("PUT", f"leases/{UUID}", data=fits, headers=JSON).status_code == 201
     assert put(program(), fits + " ") == (413, "malformed_request")
+
+
+def test_what_the_front_refuses_is_a_problem_like_any_other(app: Flask, program: Programs) -> None:
+    """It never reaches the application, which shapes it all the same."""
+    told, path = of_front(app), f"/api/v1/leases/{UUID}"
+    long = json.dumps({**GOOD, "x": "y" * 10_000})
+    here = program().send("PUT", f"leases/{UUID}", data=long, headers=JSON).get_json()
+    assert json.loads(told(path, 413, here["detail"]) or b"") == here
+    assert json.loads(told(path, 500, "x") or b"")["code"] == "internal_error"
+    for people in ("/admin/users", "/api/v1/", "/api/v1/openapi.json"):
+        assert told(people, 413, "x") is None
 
 
 def test_other_kinds_of_body_are_not_read(program: Programs) -> None:

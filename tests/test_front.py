@@ -1,6 +1,7 @@
 """The front over a socket: what it reads, what it refuses, and that slow clients cost others nothing."""
 
 import http.client
+import json
 import os
 import signal
 import socket
@@ -38,7 +39,13 @@ def make() -> Front:
         told = {name: value for name, value in request.environ.items() if isinstance(value, str)}
         return told | {"path": path, "form": request.form.to_dict(), "cookies": request.cookies.to_dict()}
 
-    return Front(app, [("x-kept", "always")], body_limit=LIMIT, body_deadline=DEADLINE, most_fields=FIELDS)
+    limits = {"body_limit": LIMIT, "most_fields": FIELDS}
+    return Front(app, [("x-kept", "always")], told=told, body_deadline=DEADLINE, **limits)
+
+
+def told(path: str, status: int, sentence: str) -> bytes | None:
+    """What programs are told, below one address."""
+    return json.dumps([path, status, sentence]).encode() if path.startswith("/programs/") else None
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +113,15 @@ def test_what_is_refused_carries_the_headers_of_every_answer(port: int, head: st
     assert answer.startswith(f"HTTP/1.1 {status} ".encode())
     assert b"x-kept: always\r\n" in answer
     assert b"connection: close\r\n" in answer
+
+
+@pytest.mark.parametrize(("more", "status"), [(f"Content-Length: {LIMIT + 1}", 413), ("Host: b", 400)])
+def test_what_is_refused_is_told_to_programs_in_their_way(port: int, more: str, status: int) -> None:
+    sent = f"PUT /programs/a?b HTTP/1.1\r\nHost: a\r\n{more}\r\n\r\n"
+    head, _, body = ask(port, sent.encode()).partition(b"\r\n\r\n")
+    assert head.startswith(f"HTTP/1.1 {status} ".encode())
+    assert b"content-type: application/problem+json\r\n" in head
+    assert json.loads(body)[:2] == ["/programs/a", status]
 
 
 @pytest.mark.parametrize(("fields", "status"), [(FIELDS, 200), (FIELDS + 1, 413)])

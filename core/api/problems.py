@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -69,11 +70,29 @@ def written(status: int, body: dict[str, Any]) -> Response:
 
 
 def problem(refused: Denied) -> dict[str, Any]:
-    """What is told of a refusal; its facts stand beside the members that every problem has."""
+    """What is told of a refusal of this request."""
+    return shaped(refused, request.path)
+
+
+def of_front(app: Flask) -> Callable[[str, int, str], bytes | None]:
+    """Tells programs what is refused before the application is asked; people, None, get it as plain text."""
+
+    def told(path: str, status: int, sentence: str) -> bytes | None:
+        if not programs.is_for_programs(path):
+            return None
+        refused = malformed(sentence, status) if status < 500 else Denied("internal_error", sentence)
+        with app.app_context():
+            return json.dumps(shaped(refused, path)).encode()
+
+    return told
+
+
+def shaped(refused: Denied, path: str) -> dict[str, Any]:
+    """A refusal as it is written; its facts stand beside the members that every problem has."""
     facts = {name: plain(value) for name, value in refused.facts.items() if name not in OWN_FACTS}
     return {
         "type": f"{base_url()}/problems/{refused.code.replace('_', '-')}", "title": str(refused.title),
-        "status": refused.status, "code": refused.code, "detail": str(refused.message), "instance": request.path,
+        "status": refused.status, "code": refused.code, "detail": str(refused.message), "instance": path,
     } | facts  # fmt: skip
 
 
