@@ -129,7 +129,7 @@ def rows(organization: Organization, now: datetime, opened: int | None = None) -
 
 def opened_row(license: License, now: datetime, zone: str) -> Row:
     """The row of a license with who uses it now."""
-    running = sessions.on_license(session_of(license), license.id, now, MOST_USERS)
+    running = sessions.on_license(session_of(license), license.key.organization_id, license.id, now, MOST_USERS)
     return row(license, now, zone, sessions.users(running, now, zone))
 
 

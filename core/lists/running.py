@@ -134,8 +134,10 @@ def _says(word: str) -> ColumnElement[bool]:
 
 _ours = select(License.id).join(PermissionKey, PermissionKey.id == License.key_id)
 _ours = _ours.where(PermissionKey.organization_id == _organization)
-# By license, of which few leases are live; those of an organization would be all that it ever had.
-_live = and_(Lease.license_id.in_(_ours.scalar_subquery()), *Lease.LIVE)
+# By license, of which few leases are live; those of an organization would be all that it ever had. Who still saves on
+# a license for its last owner is nobody's business here.
+_here = Lease.organization_id + 0 == _organization
+_live = and_(Lease.license_id.in_(_ours.scalar_subquery()), _here, *Lease.LIVE)
 
 
 def _pools() -> Select[*tuple[Any, ...]]:
@@ -166,7 +168,7 @@ def _pools() -> Select[*tuple[Any, ...]]:
         .select_from(License)
         .join(PermissionKey, PermissionKey.id == License.key_id)
         .join(Product, Product.id == License.product_id + 0)  # by the keys of one side, never by the product
-        .outerjoin(Lease, and_(Lease.license_id == License.id, *Lease.LIVE))
+        .outerjoin(Lease, and_(Lease.license_id == License.id, _here, *Lease.LIVE))
         .where(PermissionKey.organization_id == _organization)
         .group_by(License.id, PermissionKey.id, Product.id)
         .order_by(Product.name, License.id)

@@ -46,9 +46,12 @@ def on_given_seats(session: Session, license_id: int, member_ids: Sequence[int],
     return _read(session, (Lease.license_id == license_id) & is_theirs, now)
 
 
-def on_license(session: Session, license_id: int, now: datetime, most: int) -> list[Row[Any]]:
-    """Who uses a license now, the first of them."""
-    return _read(session, Lease.license_id == license_id, now, most)
+def on_license(
+    session: Session, organization_id: int | None, license_id: int, now: datetime, most: int
+) -> list[Row[Any]]:
+    """Who uses a license of an organization now, the first of them; nobody who still saves on it for its last owner."""
+    here = (Lease.license_id == license_id) & (Lease.organization_id == organization_id)
+    return _read(session, here, now, most)
 
 
 def _read(session: Session, which: ColumnElement[bool], now: datetime, most: int | None = None) -> list[Row[Any]]:
