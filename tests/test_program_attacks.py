@@ -1,4 +1,4 @@
-"""What programs and their people could learn or hold that is not theirs: other organizations' sessions, queues, rows."""
+"""What programs and their people could learn or hold that is not theirs: others' sessions, queues, rows without end."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy.orm import Session
 
 from core.activity import COMMAND
-from models import Account, License, Organization
-from tests.api_desk import Programs
+from models import Account, License, Organization, PermissionKey
+from tests.api_desk import Programs, code, new_uuid
 from tests.cast import Cast
 from tests.clients import Client
 
@@ -35,3 +35,19 @@ def test_next_owner_of_a_key_sees_nothing_of_who_still_saves_on_it(
         assert "Render Studio" in page
         assert "Bob Example" not in page
         assert "CAD-7" not in page
+
+
+@pytest.mark.on_sqlite
+def test_organization_reads_nothing_of_a_seat_that_is_a_persons_own(
+    program: Programs, client_for: ClientFor, on_app: Session, cast: Cast
+) -> None:
+    account = on_app.get_one(Account, cast.carol.account_id)  # who has no other seat of this product
+    key = PermissionKey.known(on_app, cast.unused["personal"])
+    key.redeem(account, cast.carol.actor, cast.now, cast.now.date())
+    on_app.commit()
+    assert program("carol", "HOME-PC", product="draft").ask().status_code == 201
+    office = program("carol", "CAD-7", product="draft", uuid=new_uuid())
+    assert code(office.ask()) == (409, "device_limit")
+    page = client_for("alice").get("/admin/status").text
+    assert "Carol Example" not in page
+    assert "HOME-PC" not in page

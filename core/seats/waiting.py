@@ -38,8 +38,10 @@ def leave(request: Request) -> None:
 
 
 def _note_denial(request: Request, refusals: list[tuple[Line, Denied]], refused: Denied, device_id: int) -> None:
+    # What a seat of his own says is no business of the organization.
+    is_own = any(each is refused and line.is_personal for line, each in refusals)
     made = insert(Denial).values(
-        organization_id=request.caller.organization_id, product_id=request.facts.product_id,
+        organization_id=None if is_own else request.caller.organization_id, product_id=request.facts.product_id,
         account_id=request.caller.account_id, station_id=request.caller.station_id, device_id=device_id,
         uuid=request.asking.uuid, code=refused.code, detail=str(refused.message)[:DETAIL], at=request.now,
     )  # fmt: skip
