@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, bindparam, case, delete, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, case, delete, exists, func, or_, select, update
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
@@ -114,43 +114,12 @@ def serve_queue(session: Session, license_id: int, now: datetime) -> list[int]:
 
 def offer(session: Session, license_id: int, now: datetime) -> int | None:
     """Hold a free open seat for the first in the queue, and return his ticket; None when there is no such two."""
-    waits = (
-        select(Ticket.id)
-        .join(License, License.id == license_id)
-        .join(PermissionKey, PermissionKey.id == License.key_id)
-        .where(
-            Ticket.organization_id == PermissionKey.organization_id, Ticket.product_id == License.product_id,
-            Ticket.license_id.is_(None), Ticket.polled_at > now - QUEUE_PATIENCE, *_may_be_served(now),
-        )
-        .order_by(Ticket.id)
-        .limit(1)
-        .with_for_update(of=Ticket, skip_locked=True)
-    )  # fmt: skip
-    ticket_id = session.scalar(waits)
-    if ticket_id is None or take_open(session, license_id) is None:
+    times = {"now": now, "patient": now - QUEUE_PATIENCE, "cool": now - COOL_DOWN}
+    first = one(session, FIRST, license_id=license_id, **times)
+    if first is None or take_open(session, license_id) is None:
         return None
-    holding = update(Ticket).where(Ticket.id == ticket_id).values(license_id=license_id, offered_until=now + OFFER)
-    session.connection().execute(holding)
-    return ticket_id
-
-
-def _may_be_served(now: datetime) -> tuple[ColumnElement[bool], ...]:
-    """That whoever waits may take what he would be offered, so that no seat is held for nobody."""
-    enabled = exists().where(
-        Member.account_id == Ticket.account_id, Member.organization_id == Ticket.organization_id,
-        Member.confirmed_at.is_not(None), Member.disabled_at.is_(None), Member.ended_at.is_(None),
-    )  # fmt: skip
-    valid = exists().where(Station.id == Ticket.station_id, Station.revoked_at.is_(None))
-    is_live = and_(
-        PermissionKey.revoked_at.is_(None), or_(License.starts_at.is_(None), License.starts_at <= now),
-        or_(License.ends_at.is_(None), License.ends_at > now),
-    )  # fmt: skip
-    is_same = or_(Lease.account_id == Ticket.account_id, Lease.device_id == Ticket.device_id)
-    cooling = exists().where(
-        Lease.license_id == License.id, is_same, Lease.ending_reason == BY_ADMIN,
-        or_(Lease.ended_at.is_(None), Lease.ended_at > now - COOL_DOWN),
-    )  # fmt: skip
-    return or_(enabled, valid), is_live, ~cooling
+    session.connection().execute(HOLD, {"ticket_id": first.id, "held_license_id": license_id, "until": now + OFFER})
+    return int(first.id)
 
 
 def take_open(session: Session, license_id: int) -> Row[Any] | None:
@@ -246,4 +215,44 @@ HAS_DEAD = select(
         select(func.min(Lease.ending_at)).where(*_alive).scalar_subquery() <= _now,
         exists().where(Ticket.license_id == _id, Ticket.offered_until <= _now),
     )
+)
+
+
+def _first() -> Select[int]:
+    """The first in the queue for a license's product who may take what he would be offered."""
+    now, cool = _now, bindparam("cool", type_=Instant())
+    enabled = exists().where(
+        Member.account_id == Ticket.account_id, Member.organization_id == Ticket.organization_id,
+        Member.confirmed_at.is_not(None), Member.disabled_at.is_(None), Member.ended_at.is_(None),
+    )  # fmt: skip
+    valid = exists().where(Station.id == Ticket.station_id, Station.revoked_at.is_(None))
+    is_live = and_(
+        PermissionKey.revoked_at.is_(None), or_(License.starts_at.is_(None), License.starts_at <= now),
+        or_(License.ends_at.is_(None), License.ends_at > now),
+    )  # fmt: skip
+    is_same = or_(Lease.account_id == Ticket.account_id, Lease.device_id == Ticket.device_id)
+    cooling = exists().where(
+        Lease.license_id == License.id, is_same, Lease.ending_reason == BY_ADMIN,
+        or_(Lease.ended_at.is_(None), Lease.ended_at > cool),
+    )  # fmt: skip
+    return (
+        select(Ticket.id)
+        .join(License, License.id == _id)
+        .join(PermissionKey, PermissionKey.id == License.key_id)
+        .where(
+            Ticket.organization_id == PermissionKey.organization_id, Ticket.product_id == License.product_id,
+            Ticket.license_id.is_(None), Ticket.polled_at > bindparam("patient", type_=Instant()),
+            or_(enabled, valid), is_live, ~cooling,
+        )
+        .order_by(Ticket.id)
+        .limit(1)
+        .with_for_update(of=Ticket, skip_locked=True)
+    )  # fmt: skip
+
+
+FIRST = _first()
+HOLD = (
+    update(Ticket)
+    .where(Ticket.id == bindparam("ticket_id"))
+    .values(license_id=bindparam("held_license_id"), offered_until=bindparam("until", type_=Instant()))
 )
