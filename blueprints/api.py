@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid as uuids
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, cast
 
@@ -10,10 +11,10 @@ from flask import Response, current_app, g, jsonify, make_response, request
 from flask_babel import gettext as _
 from sqlalchemy.exc import SQLAlchemyError
 
-from core import access, signing
-from core.api import answers, asked_about, schemas
+from core import access
+from core.api import answers, asked_about, files, schemas
 from core.api.describing import Questions
-from core.api.examples import ASK, BORROWED, CHAIN, ENTITLEMENTS, HEALTH, KEY, LEASE, LINKS, QUEUED, UUID
+from core.api.examples import ASK, BORROWED, CHAIN, ENTITLEMENTS, HEALTH, KEY, LEASE, LINKS, LOAN, QUEUED, UUID
 from core.api.once import answer_once, asked_once
 from core.api.problems import base_url, malformed, plain, written
 from core.api.rates import Second
@@ -34,7 +35,7 @@ csrf.exempt(bp)  # a cookie opens nothing here
 WAYS = frozenset({"no_permission", "no_seat_available"})  # what asking for access can change
 OPEN = frozenset({"api.health"})
 #: Whose own statements do not ask whether all stands that a sign-in stands on, or which answer from what was kept.
-CHECKED = frozenset({"api.explain", "api.show_lease", "api.borrow_lease", "api.return_lease"})
+CHECKED = frozenset({"api.explain", "api.show_lease", "api.borrow_lease", "api.return_lease", "api.request_offline"})
 
 
 @bp.before_request
@@ -120,15 +121,11 @@ def borrow_lease(said: dict[str, Any], uuid: str) -> Response:
     number, at = launch(uuid), now()
 
     def borrow() -> tuple[int, Any]:
-        away = borrowing.borrow(db.session, caller(), number, said["until"], at)
-        body = answers.about_seat(away.asking, away.seat, at)
-        return 200, {"body": body, "claims": answers.claims(caller(), away.asking, away.seat, at)}
+        loan = borrowing.borrow(db.session, caller(), number, said["until"], at)
+        return 200, answers.kept(caller(), loan, at)
 
     status, answer = answer_once(db.session, asked_once(request, caller()), at, borrow)
-    if status != 200:
-        return written(status, answer)
-    # The token comes after the commit, from what was kept: who asks again gets the same one.
-    return jsonify({**answer["body"], "token": signing.sign(db.session, answer["claims"], at)})
+    return jsonify(answers.signed(db.session, answer, at)) if status == 200 else written(status, answer)
 
 
 @bp.post("/leases/<uuid>/return", parameters=[UUID, KEY])
@@ -147,6 +144,30 @@ def return_lease(said: dict[str, Any], uuid: str) -> Response:
 
     status, answer = answer_once(db.session, asked_once(request, caller()), at, bring_back)
     return answers.nothing() if status == 204 else written(status, answer)
+
+
+@bp.post("/offline-requests", parameters=[KEY])
+@bp.takes(schemas.CarriedSchema, example={"request": LEASE["token"]})
+@bp.answers(201, N_("The seat is held until then. The answer is the file to carry back."), schemas.LoanSchema, LOAN)
+@bp.refuses("malformed_request", "token_invalid", "not_a_member", "membership_disabled", "no_permission",
+            "unknown_product", "no_seat_available", "device_limit", "device_conflict", "lease_id_conflict",
+            "cooling_down", "borrow_limit", "still_running", "lease_ended", "borrow_too_long", "borrow_not_allowed",
+            "idempotency_mismatch", "rate_limited", "maintenance")  # fmt: skip
+@bp.named("request_offline", N_("Borrow a seat for a computer without a network. A file of its own asks for it."))
+def request_offline(said: dict[str, Any]) -> Response:
+    """Borrow a seat for a computer without a network; the same file again is the same seat."""
+    wish, at = files.wish_of(said["request"]), now()
+    # The file speaks for a device that is not the one on which this token was made.
+    carrier = replace(caller(), family_id=None)
+
+    def lend() -> tuple[int, Any]:
+        loan = borrowing.lend(db.session, carrier, wish.asking, wish.until, at)
+        return 201, answers.kept(carrier, loan, at)
+
+    status, answer = answer_once(db.session, asked_once(request, caller()), at, lend)
+    if status != 201:
+        return written(status, answer)
+    return make_response(jsonify(answers.with_keys(db.session, answers.signed(db.session, answer, at), at)), status)
 
 
 @bp.get("/entitlements")

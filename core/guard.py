@@ -27,6 +27,7 @@ OPEN_VIEWS = frozenset(
         "api.give_lease_back",
         "api.borrow_lease",
         "api.return_lease",
+        "api.request_offline",
         "api.list_entitlements",
         "api.explain",
         "reference.show",

@@ -64,6 +64,10 @@ class Program:
         body = {"until": until.isoformat()}
         return self.send("POST", f"leases/{uuid or self.uuid}/borrow", json=body, headers=headers)
 
+    def request_offline(self, file: str, **headers: str) -> TestResponse:
+        """Ask for a seat for a computer without a network, by the file that it wrote."""
+        return self.send("POST", "offline-requests", json={"request": file}, headers=headers)
+
     def bring_back(self, proof: str, uuid: str = "") -> TestResponse:
         """Bring a borrowed seat back."""
         return self.send("POST", f"leases/{uuid or self.uuid}/return", json={"proof": proof})
@@ -142,8 +146,21 @@ class DeviceKey:
 
     def proof(self, uuid: str = UUID, **header: Any) -> str:
         """That the device gives a borrowed seat up."""
+        return self.signed({"jti": uuid}, **header)
+
+    def request(self, app: Flask, until: datetime, uuid: str = UUID, **said: Any) -> str:
+        """That the device asks for a seat without a network; what is said replaces the right words."""
+        device = {"id": "away", "name": "WS-AWAY", "os": "linux", "public_key": self.public, **said.pop("device", {})}
+        right = {
+            "portal": app.extensions["settings"].base_url, "product": "render", "version": "2026.1", "device": device,
+            "until": until.isoformat(), "nonce": uuid,
+        }  # fmt: skip
+        return self.signed({**right, **said}, typ="seat-request+jwt")
+
+    def signed(self, claims: dict[str, Any], **header: Any) -> str:
+        """Some claims, signed by the device."""
         head = {"alg": "Ed25519", **header}
-        return jws.serialize_compact(head, json.dumps({"jti": uuid}), self.key, registry=signing.REGISTRY)
+        return jws.serialize_compact(head, json.dumps(claims), self.key, registry=signing.REGISTRY)
 
 
 def forged(head: dict[str, Any], said: dict[str, Any], signature: bytes = b"") -> str:

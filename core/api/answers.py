@@ -16,6 +16,7 @@ from core.api.problems import base_url, plain
 from core.leases import GRACE_S, IDLE_AFTER_S, IDLE_NOTICE_S, POLL_AFTER_S, RENEW_AFTER_S, SAVE_WINDOW
 from core.pages.words import day
 from core.seats.asking import Asking, Caller
+from core.seats.borrowing import Borrowed
 from core.seats.entitling import Entitlement
 from core.seats.explaining import Chain
 from core.seats.request import Queued, Seat
@@ -34,6 +35,23 @@ def of_seat(
     """The answer about a seat that is held; after the commit, because it carries the token."""
     body = about_seat(asking, seat, now, clock)
     return {**body, "token": signing.sign(session, claims(caller, asking, seat, now), now)}
+
+
+def kept(caller: Caller, loan: Borrowed, now: datetime) -> Body:
+    """What is kept of an answer about a borrowed seat, so that who asks again gets the same."""
+    return {
+        "body": about_seat(loan.asking, loan.seat, now), "claims": claims(caller, loan.asking, loan.seat, now),
+    }  # fmt: skip
+
+
+def signed(session: Session, answer: Body, now: datetime) -> Body:
+    """The answer of which that was kept, with its token; after the commit."""
+    return {**answer["body"], "token": signing.sign(session, answer["claims"], now)}
+
+
+def with_keys(session: Session, body: Body, now: datetime) -> Body:
+    """An answer for a computer without a network, which cannot fetch the keys that it checks the token by."""
+    return {**body, "keys": signing.jwks(session, now)["keys"]}
 
 
 def about_seat(asking: Asking, seat: Seat, now: datetime, clock: datetime | None = None) -> Body:

@@ -39,6 +39,15 @@ LEASE = {
     "token": "eyJhbGciOiJFZDI1NTE5Iiwia2lkIjoiMjAyNi0wMSJ9.e30.c2lnbmF0dXJl",
 }  # fmt: skip
 BORROWED = {**LEASE, "state": "borrowed", "expires_at": "2026-03-05T17:00:00Z", "grace_s": 0}
+LOAN = {
+    **BORROWED,
+    "keys": [
+        {
+            "kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo", "alg": "Ed25519",
+            "use": "sig", "kid": "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k",
+        },
+    ],
+}  # fmt: skip
 QUEUED = {
     "lease_id": UUID_OF_A_LAUNCH, "state": "queued", "position": 2, "poll_after_s": 20,
     "server_time": "2026-03-01T09:00:00Z", "seq": 1, "directives": [],

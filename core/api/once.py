@@ -54,6 +54,9 @@ def answer_once(session: Session, once: Once | None, now: datetime, do: Callable
             answer = _answered(session, once, now, do)
             session.commit()
             return answer
+        except Denied:
+            session.commit()  # what was refused is kept, and so is what ended on the way
+            raise
         except (IntegrityError, OperationalError, Raced) as error:
             session.rollback()
             freeing.check_met(error)

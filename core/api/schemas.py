@@ -12,7 +12,7 @@ from core.leases import DEVICE_NAME
 KINDS = ("personal", "named", "reserved", "floating")
 DIRECTIVES = ("notice", "save_and_close", "release_when_idle")
 TOKEN = N_("Compact JWS, verified with Ed25519 and a key of /.well-known/jwks.json.")
-LONGEST_PROOF = 4096
+LONGEST_PROOF = LONGEST_FILE = 4096
 
 
 class Question(Schema):
@@ -60,6 +60,32 @@ class ReturnSchema(Question):
     )  # fmt: skip
 
 
+class SignedDeviceSchema(DeviceSchema):
+    """A computer that has a key."""
+
+    public_key = PublicKey(required=True)
+
+
+class FileSchema(Question):
+    """What a computer without a network signs when it asks for a seat."""
+
+    portal = Text(200, required=True)
+    product = Text(200, required=True)
+    version = Text(50)
+    device = fields.Nested(SignedDeviceSchema, required=True)
+    until = Moment(required=True)
+    nonce = fields.UUID(required=True)
+
+
+class CarriedSchema(Question):
+    """A request that was written on a computer without a network."""
+
+    request = Text(
+        LONGEST_FILE, required=True,
+        description=N_("The request file: a compact JWS by the device’s key, with Ed25519 and typ seat-request+jwt."),
+    )  # fmt: skip
+
+
 class Told(Schema):
     """What a program is told; a later version may tell more."""
 
@@ -104,6 +130,26 @@ class LeaseSchema(AnswerSchema):
     renew_after_s = fields.Integer(required=True)
     grace_s = fields.Integer(required=True)
     token = fields.String(required=True, metadata={"description": TOKEN})
+
+
+class KeySchema(Told):
+    """A public key of the portal, as /.well-known/jwks.json has it."""
+
+    kty = fields.String(required=True)
+    crv = fields.String(required=True)
+    x = fields.String(required=True)
+    kid = fields.String(required=True)
+    alg = fields.String(required=True)
+    use = fields.String(required=True)
+
+
+class LoanSchema(LeaseSchema):
+    """A seat for a computer without a network: the response file."""
+
+    keys = fields.List(
+        fields.Nested(KeySchema), required=True,
+        metadata={"description": N_("The portal’s keys, for a computer that has never seen them.")},
+    )  # fmt: skip
 
 
 class QueuedSchema(AnswerSchema):

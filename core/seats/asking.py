@@ -33,7 +33,10 @@ from models import Account, License, Member, Organization, Permission, Permissio
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Whose token it is: a person's program, signed in for an organization or for himself, or a station."""
+    """Whose token it is: a person's program, signed in for an organization or for himself, or a station.
+
+    Without a sign-in (`family_id`) it is the person at the portal himself, whichever device it is about.
+    """
 
     organization_id: int | None
     family_id: int | None = None
@@ -82,7 +85,8 @@ def facts_of(session: Session, caller: Caller, asking: Asking, now: datetime) ->
         "station": caller.station_id, "product": asking.product, "client": asking.client_id, "uuid": asking.uuid,
         "now": now, "cool": now - COOL_DOWN, "patient": now - QUEUE_PATIENCE,
     }  # fmt: skip
-    return list(session.connection().execute(OF_STATION if caller.station_id else OF_PERSON, values))
+    of_person = OF_PERSON if caller.family_id else OF_ACCOUNT
+    return list(session.connection().execute(OF_STATION if caller.station_id else of_person, values))
 
 
 def facts_about(

@@ -21,6 +21,7 @@ from core.seats import freeing, giving, refusing, showing, taking
 from core.seats.asking import Asking, Caller
 from core.seats.request import Queued, Raced, Seat
 
+OF_BORROWING = frozenset({"borrow_not_allowed", "borrow_too_long", "borrow_limit"})
 LATE = timedelta(minutes=1)  # that a request may travel, and the clock of its device be slow
 
 
@@ -52,6 +53,31 @@ def borrow(session: Session, caller: Caller, uuid: str, until: datetime, now: da
     if session.connection().execute(lending.returning(Lease.id)).first() is None:
         raise Raced
     return Borrowed(asking, replace(seat, expires_at=until, borrowed_until=until))
+
+
+def lend(session: Session, caller: Caller, asking: Asking, until: datetime, now: datetime) -> Borrowed:
+    """Take a seat for a device that cannot ask itself, and hold it until a moment. The caller commits, denials too.
+
+    Asked again, the same launch finds its seat as it is.
+
+    :raise Denied: as a check-out, or as `borrow`; then no seat is taken.
+    :raise Raced: when the same seats changed at the same time.
+    """
+    row = showing.found(session, caller, asking.uuid, now)
+    is_away = row.ended_reason is None and row.borrowed_until is not None and row.borrowed_until > now
+    same = (asking.product, asking.client_id, asking.public_key)
+    if is_away and (row.product, row.client_id, row.public_key) == same:
+        return Borrowed(showing.asking_of(row, asking.uuid), showing.seat_of(row, now))
+    attempt = session.begin_nested()
+    try:
+        taking.answered(session, caller, asking, now, is_locked=True)
+        lent = borrow(session, caller, asking.uuid, until, now)
+    except Denied as refused:
+        # What a check-out refuses is a denial, and kept. A seat that may not leave is not taken.
+        attempt.rollback() if refused.code in OF_BORROWING else attempt.commit()
+        raise
+    attempt.commit()
+    return lent
 
 
 def bring_back(session: Session, caller: Caller, uuid: str, proof: str, now: datetime) -> None:
@@ -110,6 +136,18 @@ def _check_limit(session: Session, row: Row[Any], seat: Seat, now: datetime) -> 
     if borrowed >= limit:
         words = _("%(borrowed)s of at most %(limit)s seats are borrowed.", borrowed=borrowed, limit=limit)
         raise Denied("borrow_limit", words, borrowed=borrowed, limit=limit)
+
+
+def launch_of(proof: str) -> str:
+    """The launch that a proof is about, whoever signed it.
+
+    :raise Denied: malformed_request.
+    """
+    try:
+        signature = jws.extract_compact(proof.encode(), registry=signing.REGISTRY)
+        return str(signing.claims_in(signature.payload)["jti"])
+    except (JoseError, ValueError, KeyError, RecursionError, signing.TokenRefused):
+        raise Denied("malformed_request", _("The proof is none for this lease.")) from None
 
 
 def _check_proof(proof: str, uuid: str, public_key: str | None) -> None:

@@ -15,7 +15,7 @@ from core.leases import EXPIRED, QUEUE_PATIENCE, Device, Lease, Station, Ticket
 from core.seats import giving, refusing
 from core.seats.asking import Asking, Caller
 from core.seats.request import Queued, Seat
-from models import License, PermissionKey, Product
+from models import Account, License, PermissionKey, Product
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,8 @@ def found(session: Session, caller: Caller, uuid: str, now: datetime) -> Row[Any
 
     :raise Denied: token_invalid.
     """
-    statement = OF_STATION if caller.station_id else OF_PERSON
+    of_person = OF_PERSON if caller.family_id else OF_ACCOUNT
+    statement = OF_STATION if caller.station_id else of_person
     row = session.connection().execute(statement, values_of(caller, uuid, now)).first()
     if row is None:
         raise refusing.signed_out()
@@ -104,9 +105,7 @@ _position = (
 )  # fmt: skip
 
 
-def _facts(
-    credential: type[TokenFamily] | type[Station], mine: Any, waits: Any, which: str
-) -> Select[*tuple[Any, ...]]:
+def _facts(whose: Any, mine: Any, waits: Any, *stands: Any) -> Select[*tuple[Any, ...]]:
     return (
         select(
             Lease.id.label("lease_id"), Lease.license_id, Lease.device_id, Lease.holder, Lease.seq, Lease.idle_s,
@@ -116,7 +115,7 @@ def _facts(
             Device.client_id, Device.public_key, Ticket.id.label("ticket_id"), _asked.code.label("asked"),
             _position.label("position"),
         )
-        .select_from(credential)
+        .select_from(whose)
         .outerjoin(Lease, and_(giving.IS_MINE, mine))
         .outerjoin(License, License.id == Lease.license_id)
         .outerjoin(PermissionKey, PermissionKey.id == License.key_id)
@@ -124,11 +123,19 @@ def _facts(
         .outerjoin(Device, Device.id == Lease.device_id)
         .outerjoin(Ticket, and_(Ticket.uuid == bindparam("uuid"), waits))
         .outerjoin(_asked, _asked.id == Ticket.product_id)
-        .where(credential.id == bindparam(which), credential.revoked_at.is_(None))
+        .where(*stands)
     )  # fmt: skip
 
 
 OF_PERSON = _facts(
-    TokenFamily, Lease.account_id == TokenFamily.account_id, Ticket.account_id == TokenFamily.account_id, "family"
-)
-OF_STATION = _facts(Station, Lease.station_id == Station.id, Ticket.station_id == Station.id, "station")
+    TokenFamily, Lease.account_id == TokenFamily.account_id, Ticket.account_id == TokenFamily.account_id,
+    TokenFamily.id == bindparam("family"), TokenFamily.revoked_at.is_(None),
+)  # fmt: skip
+OF_ACCOUNT = _facts(
+    Account, Lease.account_id == Account.id, Ticket.account_id == Account.id,
+    Account.id == bindparam("account"), Account.blocked_at.is_(None), Account.deleted_at.is_(None),
+)  # fmt: skip
+OF_STATION = _facts(
+    Station, Lease.station_id == Station.id, Ticket.station_id == Station.id,
+    Station.id == bindparam("station"), Station.revoked_at.is_(None),
+)  # fmt: skip
