@@ -70,7 +70,7 @@ def write_off(lease_id: int) -> str:
     title = _("Write off the seat of %(name)s?", name=found.station or found.name)
     until = moment(found.borrowed_until, me().shown_zone)
     keep = running_page.fields(running_page.wanted_before())
-    return render_template("status/write_off.html", lease_id=lease_id, title=title, until=until, keep=keep)
+    return render_template("status/write_off.html", lease_id=lease_id, found=found, title=title, until=until, keep=keep)
 
 
 @bp.post("/<int:lease_id>/write-off")
@@ -104,7 +104,7 @@ def _question(found: Any, lease_id: int, typed: dict[str, Any], faults: dict[str
     title = _("End the session of %(name)s?", name=found.station or found.name)
     keep = running_page.fields(running_page.wanted_before())
     name = "status/_end.html" if faults and htmx.wants_fragment else "status/end.html"
-    return render_template(name, lease_id=lease_id, title=title, keep=keep, typed=typed, faults=faults)
+    return render_template(name, lease_id=lease_id, found=found, title=title, keep=keep, typed=typed, faults=faults)
 
 
 def _asked_again(lease_id: int, typed: dict[str, Any], refused: BadInput) -> Response:

@@ -259,7 +259,7 @@ def test_end_that_comes_too_late_says_so(client_for: ClientFor, cast: Cast, on_a
 def test_write_off_frees_a_borrowed_seat(client_for: ClientFor, cast: Cast, on_app: Session) -> None:
     lease_id = sessions.begin(on_app, cast, "bob", "cloud", "borrowed")
     alice = client_for("alice")
-    assert "can still run the application offline" in alice.get(f"/admin/status/{lease_id}/write-off").text
+    assert "WS-bob can still run Render Studio offline" in alice.get(f"/admin/status/{lease_id}/write-off").text
     answer = alice.send(f"/admin/status/{lease_id}/write-off")
     assert answer.status_code == 303
     assert lease(on_app, lease_id).ended_reason == WRITTEN_OFF
