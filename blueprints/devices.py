@@ -78,7 +78,7 @@ def remove_submit(device_id: int) -> Response:
 @bp.get("/<int:device_id>/not-me")
 def not_me(device_id: int) -> str:
     """Ask before everything of a device ends that somebody else used."""
-    return _question("devices/not_me.html", device_id, _("Was it not you on %(name)s?"))
+    return _question("devices/not_me.html", device_id, _("Was somebody else on %(name)s?"))
 
 
 @bp.post("/<int:device_id>/not-me")
