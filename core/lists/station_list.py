@@ -25,6 +25,7 @@ class Row:
     name: str
     product: str
     used: str
+    was_used: bool
     made: str
 
 
@@ -35,6 +36,7 @@ def rows(session: Session, organization_id: int, now: datetime, zone: str) -> li
         Row(
             id=row.id, name=row.name, product=row.product,
             used=words.ago(row.used_at) if row.used_at is not None else never,
+            was_used=row.used_at is not None,
             made=_("%(day)s by %(name)s", day=words.clock(row.made_at), name=row.maker or _("the vendor")),
         )
         for row in stations.list(session, organization_id)
