@@ -20,7 +20,7 @@ class Code:
 
 CODES = {
     "malformed_request": Code(400, _l("The request cannot be read")),
-    "token_invalid": Code(401, _l("The program is not signed in")),
+    "token_invalid": Code(401, _l("The application is not signed in")),
     "not_a_member": Code(403, _l("You are no member of this organization")),
     "membership_disabled": Code(403, _l("You are disabled")),
     "no_permission": Code(403, _l("You have no permission")),

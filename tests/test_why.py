@@ -50,7 +50,7 @@ def test_where_all_seats_are_in_use_it_says_when_the_next_may_be_free(
 
 
 def test_who_gets_a_seat_is_told_which(cast: Cast, client_for: ClientFor) -> None:
-    assert "A program gets" in client_for("alice").get(why(cast, "bob", "draft")).text
+    assert "An application gets" in client_for("alice").get(why(cast, "bob", "draft")).text
 
 
 @pytest.mark.parametrize("product", ["nothing", "x" * 60, "%00", "<b>"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from core.api.texts import N_
 
 ADVICE = {
-    "malformed_request": N_("No program should send this request. Stop, and report it as a fault of the application."),
+    "malformed_request": N_("No application should send this request. Stop, and report it as a fault."),
     "token_invalid": N_("Refresh the access token; when that fails too, let the person sign in again."),
     "not_a_member": N_("Show the sentence, and offer to ask for access."),
     "membership_disabled": N_("Show the sentence. Work can still be saved; an administrator can enable the person."),
@@ -13,7 +13,7 @@ ADVICE = {
     "flex_not_allowed_has_named": N_("Use the seat that is given to the person; no shared one is drawn."),
     "unknown_product": N_("Do not ask again: the product’s code is not in the catalog."),
     "unknown_lease": N_("Do not ask again: the number was never used by this caller."),
-    "no_seat_available": N_("Offer to wait in the queue. A running program keeps saving and exporting."),
+    "no_seat_available": N_("Offer to wait in the queue. A running application keeps saving and exporting."),
     "device_limit": N_("Name the device that has the seat, and lead to the person’s devices."),
     "device_conflict": N_("This computer was copied, or its key has changed. Make a new key, and sign in again."),
     "lease_id_conflict": N_("Make a new number for this launch."),

@@ -27,6 +27,8 @@ TITLES: dict[str, Callable[[], str]] = {
     "seats": lambda: _("Seats"),
 }
 
+SPEAK_OF_THINGS = ("product", "dates", "seats")
+
 
 @dataclass(frozen=True, slots=True)
 class Shown:
@@ -37,7 +39,7 @@ class Shown:
     tone: str
     answer: str
     sentence: str
-    is_quoted: bool = False  # the words of a denial, which speak to the person
+    is_quoted: bool = False  # words of a denial that speak to the person
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,8 @@ def _shown(steps: list[Step]) -> list[Shown]:
 def _one(step: Step) -> Shown:
     is_no = step.answer is Answer.NO
     icon, tone = ("circle-x", "bad") if is_no else ("circle-check", "ok")
-    return Shown(TITLES[step.key](), icon, tone, _("No") if is_no else _("Yes"), step.sentence, is_no)
+    return Shown(TITLES[step.key](), icon, tone, _("No") if is_no else _("Yes"), step.sentence,
+                 is_no and step.key not in SPEAK_OF_THINGS)  # fmt: skip
 
 
 def _facts(line: Line) -> str:

@@ -280,9 +280,9 @@ def _free(line: Line, free: int) -> str:
 
 def _promised(line: Line, kind: str | None) -> str:
     words = {
-        "personal": _("A program gets the seat of %(license)s, which is yours."),
-        "named": _("A program gets the named seat of %(license)s."),
-        "reserved": _("A program gets the reserved seat of %(license)s."),
-        "floating": _("A program gets a free seat of %(license)s."),
+        "personal": _("An application gets the seat of %(license)s, which is yours."),
+        "named": _("An application gets the named seat of %(license)s."),
+        "reserved": _("An application gets the reserved seat of %(license)s."),
+        "floating": _("An application gets a free seat of %(license)s."),
     }
     return str(words.get(kind or "", "") % {"license": LicenseType(line.row.type).word})

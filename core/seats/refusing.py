@@ -47,7 +47,7 @@ def check_known(request: Request) -> None:
     if facts.known_id is None:
         return
     if not request.is_ours or facts.known_product_id != facts.product_id:
-        raise Denied("lease_id_conflict", _("Another program’s session has this number."))
+        raise Denied("lease_id_conflict", _("Another application’s session has this number."))
     if facts.known_device_id != facts.device_id:
         raise cloned()
 
