@@ -17,7 +17,7 @@ def asked(w: Writing) -> Content:
     who, what = plain(account.name), _product(w, request)
     return Content(
         _("%(name)s asks for %(product)s", name=who, product=what),
-        [_("A permission is missing. Grant or decline it; %(name)s gets a letter with your answer.", name=who)],
+        [_("Grant it or decline it under Requests. Your answer goes out by mail.")],
         [(_("User"), f"{who}, {account.email}"), (_("Product"), what),
          (_("Organization"), plain(w.found(Organization, request.organization_id).name))],
         button=_("See the request"),
@@ -31,7 +31,7 @@ def granted(w: Writing) -> Content:
     what = _product(w, request)
     return Content(
         _("You may run %(product)s", product=what),
-        [_("%(name)s gave you a permission. A program that asks again finds it; no restart is needed.",
+        [_("%(name)s gave you a permission. Your application gets its seat when it asks again, without a restart.",
            name=_closer(w, request))],
         _message(request),
         button=_("My Products"),
@@ -45,7 +45,7 @@ def declined(w: Writing) -> Content:
     what = _product(w, request)
     return Content(
         _("Your request for %(product)s is declined", product=what),
-        [_("%(name)s can say more. You can ask again.", name=_closer(w, request))],
+        [_("%(name)s declined it and can say more. You can ask again.", name=_closer(w, request))],
         _message(request),
         button=_("My Products"),
         url=w.page("/products"),
