@@ -18,6 +18,7 @@ from core.db import Base, Instant
 from core.mailing import outbox
 from core.oauth import approvals, families
 from core.people import IDLE_AGE, LONGEST_AGE
+from core.seats import sweeping
 from models import Account, SignIn, rows_changed
 
 log = logging.getLogger("portal.jobs")
@@ -108,6 +109,7 @@ def remove_runs(session: Session, now: datetime) -> int:
 JOBS = (
     Job("remove unconfirmed accounts", HOUR, remove_unconfirmed),
     Job("remove limits that are over", HOUR, limits.sweep),
+    Job("remove who left the queue", HOUR, sweeping.remove_gone),
     Job("remove old sign-ins", DAY, remove_sign_ins),
     Job("remove old codes of programs", DAY, approvals.remove_old),
     Job("remove old sign-ins of programs", DAY, families.remove_old),

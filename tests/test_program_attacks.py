@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from datetime import timedelta
 
 import pytest
 from sqlalchemy.orm import Session
 
 from core.activity import COMMAND
+from core.leases import QUEUE_PATIENCE
+from core.seats import sweeping
+from core.seats.request import Queued
 from models import Account, License, Organization, PermissionKey
 from tests.api_desk import Programs, code, new_uuid
 from tests.cast import Cast
 from tests.clients import Client
+from tests.endings import POOL
+from tests.seat_desk import SeatDesk, wrong_books
 
 ClientFor = Callable[[str], Client]
+
+
+@pytest.fixture
+def seat_desk(session: Session, cast: Cast) -> Iterator[SeatDesk]:
+    """Programs that ask; afterwards the books are right."""
+    yield SeatDesk(session, cast)
+    assert wrong_books(session) == []
 
 
 # ── what is nobody else's business ───────────────────────────────────────────────────────────────────────────────────
@@ -51,3 +64,26 @@ def test_organization_reads_nothing_of_a_seat_that_is_a_persons_own(
     page = client_for("alice").get("/admin/status").text
     assert "Carol Example" not in page
     assert "HOME-PC" not in page
+
+
+# ── queues ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_who_left_the_queue_comes_back_at_its_end(seat_desk: SeatDesk) -> None:
+    seat_desk.fill(POOL)
+    assert seat_desk.ask("alice", "a", queue=True) == Queued(1)
+    seat_desk.later = 89
+    assert seat_desk.ask("alice", "a", queue=True) == Queued(1)
+    seat_desk.later = 120
+    assert seat_desk.ask("bob", "b", queue=True) == Queued(2)
+    seat_desk.later = 180  # and 91 after alice's last word
+    assert seat_desk.ask("alice", "a", queue=True) == Queued(2)
+    assert seat_desk.ask("bob", "b", queue=True) == Queued(1)
+
+
+def test_who_left_the_queue_leaves_no_row(seat_desk: SeatDesk, session: Session) -> None:
+    seat_desk.fill(POOL)
+    for number in range(3):
+        seat_desk.ask("alice", f"a{number}", queue=True)
+    assert sweeping.remove_gone(session, seat_desk.now + QUEUE_PATIENCE) == 0
+    assert sweeping.remove_gone(session, seat_desk.now + QUEUE_PATIENCE + timedelta(hours=1)) == 3

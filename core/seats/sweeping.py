@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import and_, func, or_, select, update
+from sqlalchemy import and_, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from core.leases import Lease, Ticket
+from core.leases import QUEUE_PATIENCE, Lease, Ticket
 from core.meta import Meta
 from core.seats import freeing
-from models import License
+from models import License, rows_changed
 
 AWAY = timedelta(seconds=30)  # of silence, and nobody could renew
+GONE_KEPT = timedelta(hours=1)  # so long a program that slept still finds how its launch stands
 
 
 def sweep_due(session: Session, now: datetime) -> int:
@@ -25,6 +26,12 @@ def sweep_due(session: Session, now: datetime) -> int:
         freeing.serve_queue(session, license_id, now)
         session.commit()
     return ended
+
+
+def remove_gone(session: Session, now: datetime) -> int:
+    """Remove the places of those who left the queue without a word, and count them; the worker's, now and then."""
+    silent = (Ticket.license_id.is_(None), Ticket.polled_at <= now - QUEUE_PATIENCE - GONE_KEPT)
+    return rows_changed(session, delete(Ticket).where(*silent))
 
 
 def forgive(session: Session, now: datetime) -> timedelta:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 
 from core.denials import Denied
 from core.leases import QUEUE_PATIENCE, Denial, Ticket
@@ -54,19 +54,30 @@ def _note_denial(request: Request, refusals: list[tuple[Line, Denied]], refused:
 def _queue(request: Request, device_id: int) -> int:
     """Note that the asker waits, once, and where in the queue he stands."""
     request.settle()
-    facts, connection, now = request.facts, request.session.connection(), request.now
-    ticket_id = request.ticket_id
-    if ticket_id is None:
-        made = insert(Ticket).values(
-            uuid=request.asking.uuid, organization_id=request.caller.organization_id, product_id=facts.product_id,
-            account_id=request.caller.account_id, station_id=request.caller.station_id, device_id=device_id,
-            asked_at=now, polled_at=now,
-        )  # fmt: skip
-        ticket_id = connection.execute(made.returning(Ticket.id)).scalar_one()
-    else:
-        connection.execute(update(Ticket).where(Ticket.id == ticket_id).values(polled_at=now))
+    ticket_id = _same_place(request) or _last_place(request, device_id)
     ahead = select(func.count()).select_from(Ticket).where(
-        Ticket.organization_id == request.caller.organization_id, Ticket.product_id == facts.product_id,
-        Ticket.id <= ticket_id, Ticket.polled_at > now - QUEUE_PATIENCE,
+        Ticket.organization_id == request.caller.organization_id, Ticket.product_id == request.facts.product_id,
+        Ticket.id <= ticket_id, Ticket.polled_at > request.now - QUEUE_PATIENCE,
     )  # fmt: skip
-    return int(connection.execute(ahead).scalar_one())
+    return int(request.session.connection().execute(ahead).scalar_one())
+
+
+def _same_place(request: Request) -> int | None:
+    """The asker's place as he had it; None for who has none, or lost it by his silence."""
+    if request.ticket_id is None:
+        return None
+    mine, waits = Ticket.id == request.ticket_id, Ticket.polled_at > request.now - QUEUE_PATIENCE
+    keeping = update(Ticket).where(mine, waits | Ticket.license_id.is_not(None)).values(polled_at=request.now)
+    connection = request.session.connection()
+    if (ticket_id := connection.execute(keeping.returning(Ticket.id)).scalar()) is None:
+        connection.execute(delete(Ticket).where(mine))
+    return ticket_id
+
+
+def _last_place(request: Request, device_id: int) -> int:
+    made = insert(Ticket).values(
+        uuid=request.asking.uuid, organization_id=request.caller.organization_id,
+        product_id=request.facts.product_id, account_id=request.caller.account_id,
+        station_id=request.caller.station_id, device_id=device_id, asked_at=request.now, polled_at=request.now,
+    )  # fmt: skip
+    return request.session.connection().execute(made.returning(Ticket.id)).scalar_one()
