@@ -107,6 +107,7 @@ class Visit:
             self.values = {
                 **{name: self.cast.player(name).member_id for name in ("alice", "carol", "bob", "dora", "dave")},
                 **self.cast.license, "kestrel": self.cast.organization_id, "letter": letter.id, "nothing": "x" * 40,
+                "away": "carol-cloud-borrowed",
                 "request": wish.id, "elsewhere": elsewhere.id,
                 "key": kestrel.license("annual").key_id, "own": key.licenses[0].id,
                 "shared_key": self.cast.unused["shared"], "personal_key": self.cast.unused["personal"],

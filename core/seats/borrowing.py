@@ -33,6 +33,28 @@ class Borrowed:
     seat: Seat
 
 
+@dataclass(frozen=True, slots=True)
+class Loan:
+    """A seat that is away, in the words of a page: of which product, on which device, until when."""
+
+    borrowed: Borrowed
+    product: str
+    device: str
+    until: datetime
+
+
+def loan_of(session: Session, caller: Caller, uuid: str, now: datetime) -> Loan:
+    """The caller's seat with this number, which is away.
+
+    :raise Denied: unknown_lease when it is not, or is somebody else's.
+    """
+    row = showing.found(session, caller, uuid, now)
+    if not _is_away(row, now):
+        raise giving.unknown()
+    borrowed = Borrowed(showing.asking_of(row, uuid), showing.seat_of(row, now))
+    return Loan(borrowed, row.product_name, row.device_name, row.borrowed_until)
+
+
 def borrow(session: Session, caller: Caller, uuid: str, until: datetime, now: datetime) -> Borrowed:
     """Hold the caller's seat until a moment, whether it is heard of or not; it counts as used. The caller commits.
 
@@ -64,9 +86,8 @@ def lend(session: Session, caller: Caller, asking: Asking, until: datetime, now:
     :raise Raced: when the same seats changed at the same time.
     """
     row = showing.found(session, caller, asking.uuid, now)
-    is_away = row.ended_reason is None and row.borrowed_until is not None and row.borrowed_until > now
     same = (asking.product, asking.client_id, asking.public_key)
-    if is_away and (row.product, row.client_id, row.public_key) == same:
+    if _is_away(row, now) and (row.product, row.client_id, row.public_key) == same:
         return Borrowed(showing.asking_of(row, asking.uuid), showing.seat_of(row, now))
     attempt = session.begin_nested()
     try:
@@ -80,8 +101,10 @@ def lend(session: Session, caller: Caller, asking: Asking, until: datetime, now:
     return lent
 
 
-def bring_back(session: Session, caller: Caller, uuid: str, proof: str, now: datetime) -> None:
+def bring_back(session: Session, caller: Caller, uuid: str, proof: str, now: datetime) -> str:
     """Give a borrowed seat back, when its device says so itself; again, it changes nothing. The caller commits.
+
+    Returns the name of its product.
 
     :raise Denied: token_invalid, unknown_lease, malformed_request, or device_conflict for another device's word.
     """
@@ -92,6 +115,11 @@ def bring_back(session: Session, caller: Caller, uuid: str, proof: str, now: dat
     if row.ended_reason is None:
         freeing.end(session, row.license_id, Lease.id == row.lease_id, GIVEN_BACK, now)
         freeing.serve_queue(session, row.license_id, now)
+    return str(row.product_name)
+
+
+def _is_away(row: Row[Any], now: datetime) -> bool:
+    return row.ended_reason is None and row.borrowed_until is not None and row.borrowed_until > now
 
 
 def _locked(session: Session, caller: Caller, uuid: str, now: datetime) -> Row[Any]:

@@ -112,6 +112,7 @@ def _facts(whose: Any, mine: Any, waits: Any, *stands: Any) -> Select[*tuple[Any
             Lease.app_version, Lease.expires_at, Lease.borrowed_until, Lease.ending_at, Lease.ending_reason,
             Lease.ending_message, Lease.ended_reason, Lease.is_reserved, License.type, License.in_use, License.seats,
             License.end_on, License.ends_at, PermissionKey.account_id.label("owner_id"), Product.code.label("product"),
+            Product.name.label("product_name"), Device.name.label("device_name"),
             Device.client_id, Device.public_key, Ticket.id.label("ticket_id"), _asked.code.label("asked"),
             _position.label("position"),
         )

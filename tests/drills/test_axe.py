@@ -37,7 +37,7 @@ OFTEN = 5  # letters that one address gets in an hour
 CAST = (*states.VISITOR, *states.ALICE, *states.MEMBERS, *states.OPERATOR)
 #: What answers with a piece of a page, with another address, or to machines.
 NO_PAGES = {
-    "/api/v1/openapi.json",
+    "/api/v1/openapi.json", "/devices/offline/{away}/file",
     "/", "/healthz", "/readyz", "/admin/users/counts", "/admin/products/validate", "/admin/products/{annual}/details",
     "/admin/products/{annual}/reveal", "/admin/products/{annual}/copy", "/products/{own}/details",
     "/organization/create/validate", "/admin/status/live",
