@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -39,8 +39,8 @@ LINES = {"annual": "draft", "perpetual": "draft", "cloud": "render", "network": 
 FOREVER = datetime.max.replace(tzinfo=UTC)
 #: What happens, and how often: mostly programs ask, and what is taken away comes back soon.
 DEEDS = {
-    "start": 6, "ask_again": 9, "ask_with_a_strange_number": 1, "give_back": 2, "wait": 6, "borrow": 1,
-    "end_session": 1, "disable": 1, "enable_all": 2, "permit": 2, "take_permission": 1, "change_seats": 1,
+    "start": 8, "ask_again": 9, "ask_with_a_strange_number": 1, "give_back": 6, "wait": 6, "borrow": 1,
+    "end_session": 2, "disable": 1, "enable_all": 2, "permit": 2, "take_permission": 1, "change_seats": 1,
     "revoke": 1, "reinstate": 3, "move_end": 1,
 }  # fmt: skip
 #: Who is there already: every open seat is taken, some by two copies, and two wait.
@@ -51,7 +51,7 @@ CROWD = (
 # Made once: what every step looks at.
 LEASES = select(Lease.uuid, Lease.expires_at, Lease.ending_at, Lease.ended_at, Lease.ended_reason)
 TICKETS = select(Ticket.uuid, Ticket.license_id, Ticket.offered_until).order_by(Ticket.id)
-WAITS = [1, 20, 20, 30, 30, 61, 61, 61, 200, 301, 601]
+WAITS = [1, 5, 20, 20, 30, 30, 30, 61, 61, 61, 200, 301, 601]
 
 
 @dataclass(frozen=True)
@@ -118,14 +118,16 @@ class Machine(RuleBasedStateMachine):
     # ── programs ──
 
     def start(self, chance: Chance) -> None:
-        product = "render" if chance.who == "lab" else LINES[chance.line]
-        self.launches.append((f"u{len(self.launches)}", chance.who, chance.device, product))
+        """A new launch; every third one is a copy of what runs."""
+        who, device, product = chance.who, chance.device, "render" if chance.who == "lab" else LINES[chance.line]
+        if chance.number % 3 == 0 and (alive := self.one_alive(chance)) is not None:
+            _uuid, who, device, product = alive
+        self.launches.append((f"u{len(self.launches)}", who, device, product))
         self.ask(*self.launches[-1], queue=chance.flag)
 
     def ask_again(self, chance: Chance) -> None:
         """A renewal, a poll of the queue, or a program that comes back."""
-        if self.launches:
-            self.ask(*self.launch(chance), queue=chance.flag)
+        self.ask(*self.launch(chance), queue=chance.flag)
 
     def ask_with_a_strange_number(self, chance: Chance) -> None:
         known = [each for each in self.launches if each[0] in {*self.model.live, *self.model.gone}]
@@ -134,9 +136,10 @@ class Machine(RuleBasedStateMachine):
             self.ask(uuid, chance.who, chance.device, LINES[chance.line], queue=False)
 
     def give_back(self, chance: Chance) -> None:
-        if not self.launches:
-            return
-        uuid, who, device, _product = self.launch(chance)
+        """Who runs, or was offered a seat; a few come twice, or never had one."""
+        offered, live = self.offers(), self.model.live
+        rather = [each for each in self.launches if each[0] in (offered if chance.flag and offered else live)]
+        uuid, who, device, _product = self.launch(chance, rather if chance.number % 4 else [])
         with contextlib.suppress(Denied):  # a launch that was refused before it was known
             self.desk.give_back(who, uuid, device)
         self.session.rollback()
@@ -310,10 +313,10 @@ class Machine(RuleBasedStateMachine):
     def here(self) -> int:
         return self.desk.cast.organization_id
 
-    def launch(self, chance: Chance) -> tuple[str, str, str, str]:
-        """One of the newest launches."""
-        newest = self.launches[-8:]
-        return newest[chance.number % len(newest)]
+    def launch(self, chance: Chance, rather: Sequence[tuple[str, str, str, str]] = ()) -> tuple[str, str, str, str]:
+        """One of the newest launches, or of those that are rather to be had."""
+        some = rather or self.launches[-8:]
+        return some[chance.number % len(some)]
 
     def one_alive(self, chance: Chance) -> tuple[str, str, str, str] | None:
         """A launch that has a seat."""
