@@ -58,10 +58,11 @@ def scene(session: Session, cast: Cast) -> dict[str, int]:
     }  # fmt: skip
 
 
-def deny(session: Session, cast: Cast, who: str, product: str, code: str, detail: str) -> None:
+def deny(session: Session, cast: Cast, who: str, product: str, code: str, detail: str, **more: Any) -> None:
     """Somebody who was refused a seat now."""
-    row = Denial(organization_id=cast.organization_id, product_id=cast.product[product], uuid=f"{who}-{code}",
-                 account_id=cast.player(who).account_id, code=code, detail=detail, at=now())  # fmt: skip
+    values = {"uuid": f"{who}-{code}", "account_id": cast.player(who).account_id, "code": code, "detail": detail,
+              "at": now(), **more}  # fmt: skip
+    row = Denial(organization_id=cast.organization_id, product_id=cast.product[product], **values)
     session.add(row)
     session.commit()
 

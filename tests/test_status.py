@@ -95,6 +95,17 @@ def test_denials_of_today_are_in_the_words_that_the_program_showed(
     assert client_for("alice").get(f"/admin/users/{cast.carol.member_id}/why?product=draft").status_code == 200
 
 
+def test_who_is_denied_again_and_again_is_one_row(client_for: ClientFor, cast: Cast, on_app: Session) -> None:
+    for number in range(3):
+        sessions.deny(on_app, cast, "bob", "render", "no_seat_available", "Full.", uuid=str(number))
+    sessions.deny(on_app, cast, "carol", "render", "no_seat_available", "Full.")
+    sessions.deny(on_app, cast, "bob", "render", "no_seat_available", "Full.", uuid="served", served_at=now())
+    denied = client_for("alice").get("/admin/status").text.partition('id="denials"')[2]
+    assert "5 requests for a seat" in denied
+    assert denied.count('class="rec"') == 3
+    assert denied.count("3 times since") == denied.count("Got a seat at") == 1
+
+
 def test_sessions_and_denials_of_another_organization_are_not_shown(
     client_for: ClientFor, cast: Cast, on_app: Session
 ) -> None:

@@ -49,7 +49,7 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """One denial as the template writes it."""
+    """One denial as the template writes it, or several that are alike."""
 
     id: int
     at: str
@@ -58,7 +58,7 @@ class Refused:
     product: str
     why: str
     why_url: str  # empty for who is no member
-    served: str
+    note: str  # that it was repeated, or came to a seat
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,14 +249,33 @@ def _keys(row: Any) -> list[tuple[str, int, str]]:
 
 
 def refused(found: Sequence[Any], now: datetime, zone: str) -> list[Refused]:
-    """The denials that were found, each in the words that the program showed."""
-    words, served = Words(now, zone), _("Got a seat at %(time)s")
-    return [
-        Refused(
-            id=row.id, at=words.clock(row.at), name=row.name if row.station is None else row.station,
-            device=row.device or "", product=row.product, why=row.detail or str(CODES[row.code].title),
-            why_url=f"/admin/users/{row.member_id}/why?product={quote(row.product_code)}" if row.member_id else "",
-            served=served % {"time": words.clock(row.served_at)} if row.served_at is not None else "",
-        )
-        for row in found
-    ]  # fmt: skip
+    """The denials that were found, each in the words that the program showed; who tries again stays one row."""
+    words, alike = Words(now, zone), dict[Any, list[Any]]()
+    for row in found:
+        alike.setdefault(_what_repeats(row), []).append(row)
+    return [_refused(rows, words) for rows in alike.values()]
+
+
+def _what_repeats(row: Any) -> Any:
+    if row.served_at is not None:
+        return row.id
+    return row.name, row.member_id, row.station, row.device, row.product, row.code, row.detail
+
+
+def _refused(rows: list[Any], words: Words) -> Refused:
+    row = rows[0]
+    return Refused(
+        id=row.id, at=words.clock(row.at), name=row.name if row.station is None else row.station,
+        device=row.device or "", product=row.product, why=row.detail or str(CODES[row.code].title),
+        why_url=f"/admin/users/{row.member_id}/why?product={quote(row.product_code)}" if row.member_id else "",
+        note=_what_became(rows, words),
+    )  # fmt: skip
+
+
+def _what_became(rows: list[Any], words: Words) -> str:
+    if rows[0].served_at is not None:
+        return str(_("Got a seat at %(time)s", time=words.clock(rows[0].served_at)))
+    if len(rows) == 1:
+        return ""
+    since = words.clock(rows[-1].at)
+    return ngettext("%(num)s time since %(time)s", "%(num)s times since %(time)s", len(rows), time=since)
