@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 
@@ -9,6 +10,7 @@ import pytest
 from sqlalchemy.orm import Session
 
 from core.activity import COMMAND
+from core.api import rates
 from core.leases import QUEUE_PATIENCE
 from core.seats import sweeping
 from core.seats.request import Queued
@@ -87,3 +89,31 @@ def test_who_left_the_queue_leaves_no_row(seat_desk: SeatDesk, session: Session)
         seat_desk.ask("alice", f"a{number}", queue=True)
     assert sweeping.remove_gone(session, seat_desk.now + QUEUE_PATIENCE) == 0
     assert sweeping.remove_gone(session, seat_desk.now + QUEUE_PATIENCE + timedelta(hours=1)) == 3
+
+
+# ── what programs say of themselves ──────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.on_sqlite
+def test_name_of_a_device_turns_no_text_around(program: Programs, client_for: ClientFor, cast: Cast) -> None:
+    named = program("bob", "d1", with_device={"name": "CAD\u202e7-\u2067\u200bWS\ufeff"})
+    assert named.ask(version="1\u202e.2").status_code == 201
+    page = client_for("alice").get("/admin/status").text
+    assert "CAD7-WS" in page
+    assert "1.2" in page
+    assert not any(unicodedata.category(character) == "Cf" for character in page)
+    nameless = program("carol", "\u202e\u202c")
+    assert code(nameless.ask()) == (400, "malformed_request")
+
+
+@pytest.mark.on_sqlite
+def test_one_credential_is_counted_however_it_is_spelled(program: Programs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rates, "MOST", 3)
+    monkeypatch.setattr(rates.time, "monotonic", lambda: 1.0)
+    lab = program()
+    key = lab.authorization.removeprefix("Bearer ")
+    answers = []
+    for scheme in ("Bearer ", "bearer ", "BEARER  ", "bEARER   "):
+        lab.authorization = scheme + key
+        answers.append(lab.send("GET", "entitlements").status_code)
+    assert answers[-1] == 429

@@ -29,13 +29,15 @@ class Text(fields.String):
         super().__init__(metadata={"description": description, **bounds}, **how)
 
     def _deserialize(self, value: Any, attr: str | None, data: Data, **more: Any) -> str:
-        if not isinstance(value, str) or len(value) < self.shortest:
-            raise self.make_error("invalid")
-        if any(unicodedata.category(character) in ("Cc", "Cs") for character in value):
+        if not isinstance(value, str) or any(unicodedata.category(character) in ("Cc", "Cs") for character in value):
             raise self.make_error("invalid")
         if len(value) > self.longest:
             raise ValidationError(TOO_LONG)
-        return value
+        # Signs that nobody sees turn other people's pages around; a computer's odd name is to cost nobody his seat.
+        seen = "".join(character for character in value if unicodedata.category(character) != "Cf")
+        if len(seen) < self.shortest:
+            raise self.make_error("invalid")
+        return seen
 
 
 class Whole(fields.Integer):

@@ -30,8 +30,8 @@ class Second:
         with self._lock:
             if number != self._number:
                 self._number, self._counts = number, Counter()
-            # What was presented is not kept, not even for a second.
-            mark = hash(credential)
+            # What was presented is not kept, not even for a second; nor is it another one in another spelling.
+            mark = hash("".join(credential.split()).lower())
             self._counts[mark] += 1
             is_too_much = self._counts[mark] > MOST
         if is_too_much:
