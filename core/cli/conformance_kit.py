@@ -18,7 +18,7 @@ from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet, OKPKey
 
-from core.cli.conformance import DEEDS, Hands, NotKept, NotRun
+from core.cli.conformance import DEEDS, Hands, InPart, NotKept, NotRun
 
 ALGORITHM: Literal["Ed25519"] = "Ed25519"
 MOST_FILLED = 60  # seats that the kit takes to see what a full product answers
@@ -165,7 +165,15 @@ class Kit:
         :raise NotRun: when nobody can.
         """
         if not self.hands.do(deed, launch.uuid if launch else "-"):
-            raise NotRun(f"nobody was there to {DEEDS[deed]} (--hands)")
+            raise NotRun(nobody(deed))
+
+    def goes_on(self, deed: str, launch: Launch) -> None:
+        """As `needs`, in a point of which something was kept already.
+
+        :raise InPart: when nobody can.
+        """
+        if not self.hands.do(deed, launch.uuid):
+            raise InPart(nobody(deed))
 
     # ── seats ──
 
@@ -213,6 +221,12 @@ class Kit:
             return dict(json.loads(signed.payload or b""))
         except (JoseError, ValueError) as wrong:
             raise NotKept(f"the lease token is not signed by a key of /.well-known/jwks.json: {wrong}") from None
+
+
+def nobody(deed: str) -> str:
+    """Why something was not run."""
+    how = "--restart or --hands" if deed == "restart" else "--hands"
+    return f"nobody was there to {DEEDS[deed]} ({how})"
 
 
 def unsigned(claims: dict[str, Any]) -> str:
