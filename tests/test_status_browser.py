@@ -11,9 +11,10 @@ from playwright.sync_api import Page, expect
 from sqlalchemy.orm import Session
 
 from core.leases import Lease
+from models import Member
 from tests import sessions
-from tests.browser import faults
-from tests.cast import Cast
+from tests.browser import complaints, faults
+from tests.cast import PASSWORD, Cast
 from tests.clients import Client, share
 from tests.statements import engine_of
 
@@ -130,3 +131,64 @@ def test_paused_page_is_still_until_it_goes_on(status: Page, look: Look, cast: C
     expect(status.locator("#board")).not_to_contain_text("Bob Example")
     status.get_by_role("link", name="Go on").click()
     expect(status.locator("#board")).to_contain_text("Bob Example")
+
+
+def test_page_that_nobody_sees_asks_for_nothing(status: Page, look: Look) -> None:
+    look()
+    asked: list[str] = []
+    status.on("request", lambda request: asked.append(request.url))
+    status.evaluate("Object.defineProperty(document, 'hidden', { configurable: true, get: () => true })")
+    status.clock.run_for(60_000)
+    assert not asked
+    status.evaluate("delete document.hidden")
+    look()
+    assert len(asked) == 1
+
+
+def test_portal_that_is_away_is_missed_once_and_forgotten(
+    status: Page, look: Look, cast: Cast, on_app: Session
+) -> None:
+    lease_id = sessions.begin(on_app, cast, "bob", "cloud")
+    look()
+    sessions.begin(on_app, cast, "carol", "cloud")
+    messages = status.locator("#live").get_by_role("alert")
+    status.route("**/status/live*", lambda route: route.abort())
+    for _again in range(12):
+        status.clock.run_for(5000)
+        expect(messages).to_have_text("The portal does not answer. This page goes on by itself once it does.")
+    expect(status.locator("tr.rec")).to_have_count(1)
+    status.locator(f"#lease-{lease_id}").get_by_role("button").focus()
+    status.unroute("**/status/live*")
+    look()
+    expect(status.locator("tr.rec")).to_have_count(2)
+    expect(messages).to_have_count(0)
+    assert all(re.search("ERR_FAILED|Failed to fetch", noted) for noted in complaints(status))
+    complaints(status).clear()
+    expect(status.locator(f"#lease-{lease_id}").get_by_role("button")).to_be_focused()
+
+
+def test_lost_session_leads_to_sign_in_and_back(status: Page, look: Look, cast: Cast) -> None:
+    look()
+    status.context.clear_cookies()
+    status.clock.run_for(5000)
+    expect(status.get_by_role("heading", level=1)).to_have_text("Sign in")
+    assert status.locator("#board").count() == 0
+    status.get_by_label("Email").fill(cast.alice.email)
+    status.get_by_label("Password").fill(PASSWORD)
+    status.get_by_role("button", name="Sign in").click()
+    expect(status.get_by_role("heading", level=1)).to_have_text("Status")
+
+
+def test_who_no_longer_administers_is_told_once(
+    server: str, client_for: Callable[[str], Client], page: Page, cast: Cast, on_app: Session
+) -> None:
+    share(client_for("carol"), page, server)
+    page.clock.install()
+    page.goto(f"{server}/admin/status")
+    on_app.get_one(Member, cast.carol.member_id).role = "member"
+    on_app.commit()
+    for _again in range(3):
+        with page.expect_response("**/status/live*"):
+            page.clock.run_for(5000)
+        expect(page.locator("#live").get_by_role("alert")).to_have_count(1)
+    expect(page.locator("#live")).to_contain_text("Alice Example can")

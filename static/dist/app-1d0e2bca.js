@@ -34,16 +34,21 @@
     flash.append(close)
   }
   const say = (text, bad = false, unseen = false) => {
+    const known = bad && [...live.querySelectorAll('.flash-bad')].find(flash => flash.textContent === text)
+    if (known) return known
     const flash = make('div', bad ? { class: 'flash flash-bad', role: 'alert' } : { class: 'flash' }, icon(bad ? 'alert-triangle' : 'check'), make('span', {}, text))
     flash.classList.toggle('visually-hidden', unseen)
     live.append(flash)
     keep(flash)
+    return flash
   }
   const fail = text => {
     const body = dialog.open && dialog.querySelector('.ask-body')  // behind an open dialog nobody sees or hears a flash
     if (!body) return say(text, true)
     body.querySelector('.msg-bad')?.remove()
-    body.append(make('div', { class: 'msg msg-bad', role: 'alert' }, icon('alert-triangle'), make('div', {}, text)))
+    const message = make('div', { class: 'msg msg-bad', role: 'alert' }, icon('alert-triangle'), make('div', {}, text))
+    body.append(message)
+    return message
   }
   on('say', ({ detail }) => {
     live.querySelectorAll('.flash:not(.flash-bad)').forEach(flash => flash.remove())  // only the newest matters
@@ -113,9 +118,16 @@
   const isPage = text => /^\s*<!doctype/i.test(text ?? '')
   const isPoll = ctx => ctx.sourceEvent?.type === 'every'
   const find = (text, selector) => isPage(text) ? new DOMParser().parseFromString(text, 'text/html').querySelector(selector) : null
-  let silent = false  // a poll complains once, not every five seconds
+  let complaint  // of a poll: shown once, not every five seconds, and gone when the portal answers again
+  const complain = (ctx, text) => {
+    if (isPoll(ctx) && complaint) return
+    const shown = fail(text)
+    if (isPoll(ctx)) complaint = shown
+  }
 
-  on('htmx:before:request', ({ detail: { ctx } }) => {
+  on('htmx:before:request', event => {
+    const { ctx } = event.detail
+    if (isPoll(ctx) && document.hidden) return event.preventDefault()  // nobody looks
     const button = ctx.request.submitter ?? ctx.sourceElement, menu = button.closest('[popover]')
     if (!isLost()) ctx.giveBack = remember(document.activeElement)
     if (isPoll(ctx)) return
@@ -130,7 +142,7 @@
   })
   on('htmx:after:request', event => {
     const { ctx } = event.detail, { raw } = ctx.response
-    silent &&= raw.status >= 500
+    if (raw.ok) complaint = complaint?.remove()
     if (raw.redirected && raw.ok && !ctx.select && isPage(ctx.text)) {
       event.preventDefault()  // a redirect was followed: its page is a page, never a fragment
       location.href = raw.url
@@ -140,14 +152,10 @@
     const status = ctx.response.status
     if (status === 401 || (status < 500 && (!isPage(ctx.text) || (ctx.select && find(ctx.text, ctx.select))))) return
     ctx.swap = 'none'
-    if (silent && isPoll(ctx)) return
-    silent = isPoll(ctx)
-    fail(find(ctx.text, '[data-sentence]')?.textContent.trim() || live.dataset.failed)
+    complain(ctx, find(ctx.text, '[data-sentence]')?.textContent.trim() || live.dataset.failed)
   })
   on('htmx:error', ({ detail: { ctx } }) => {
-    if (!ctx || (silent && isPoll(ctx))) return
-    silent = isPoll(ctx)
-    fail(live.dataset.offline)
+    if (ctx) complain(ctx, isPoll(ctx) ? live.dataset.away : live.dataset.offline)
   })
   on('htmx:before:swap', event => {
     const { ctx } = event.detail
