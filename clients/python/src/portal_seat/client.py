@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import httpx2
 
+from portal_seat import carrying
 from portal_seat.answers import Directive, Entitlement
 from portal_seat.api import Api
 from portal_seat.clock import Clock
@@ -42,6 +44,7 @@ class Client:
         device_name: str | None = None,
         language: str = "",
         issuer: str | None = None,
+        keys: Mapping[str, Any] | None = None,
         folder: Path | None = None,
         on_sign_in: Callable[[Code], None] | None = print_code,
         clock: Clock | None = None,
@@ -53,7 +56,7 @@ class Client:
         device = Device.of(store, device_name)
         key = station_key or os.environ.get(STATION_KEY)
         credential: Credential = StationKey(key) if key else SignIn(wire, store, device, name)
-        self.portal = Portal(Api(wire, credential), store, device, issuer or wire.url, on_sign_in)
+        self.portal = Portal(Api(wire, credential), store, device, issuer or wire.url, on_sign_in, keys)
 
     def seat(
         self,
@@ -97,6 +100,21 @@ class Client:
     def bring_back(self, product: str) -> bool:
         """Return a borrowed seat before its time; false when none was borrowed."""
         return self.portal.bring_back(product)
+
+    def request(self, product: str, until: datetime, *, version: str = "") -> str:
+        """The text of a request file: on a computer without a network, for a seat that is borrowed until a moment."""
+        return carrying.request(self.portal, product, until, version)
+
+    def install(self, answer: str) -> Loan:
+        """Take the seat that the answer to a request brings.
+
+        :raise Untrusted: when it is for another computer, from another portal, returned already, or run out.
+        """
+        return carrying.install(self.portal, answer)
+
+    def give_up(self, product: str) -> str | None:
+        """Give a borrowed seat up without a network: the proof that is carried to the portal; None without one."""
+        return carrying.give_up(self.portal, product)
 
     def close(self) -> None:
         """Let the connections go."""

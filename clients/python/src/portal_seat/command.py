@@ -97,11 +97,38 @@ def borrow(client: Client, said: argparse.Namespace) -> int:
 
 def bring_back(client: Client, said: argparse.Namespace) -> int:
     """Return a borrowed seat before its time."""
+    if said.file is not None:
+        return give_up(client, said)
     if client.bring_back(said.product):
         print(f"{said.product} is returned.")
         return 0
     say(f"{said.product} is not borrowed on this computer.")
     return FAILED
+
+
+def give_up(client: Client, said: argparse.Namespace) -> int:
+    """Return a borrowed seat by a file, without a network."""
+    proof = client.give_up(said.product)
+    if proof is None:
+        say(f"{said.product} is not borrowed on this computer.")
+        return FAILED
+    said.file.write_text(f"{proof}\n", encoding="ascii")
+    print(f"{said.product} is given up. Upload {said.file} to the portal, so that its seat is free.")
+    return 0
+
+
+def request(client: Client, said: argparse.Namespace) -> int:
+    """Write a request for a seat on a computer without a network."""
+    said.file.write_text(f"{client.request(said.product, said.until)}\n", encoding="ascii")
+    print(f"Upload {said.file} to the portal, under Devices, and install its answer here.")
+    return 0
+
+
+def install(client: Client, said: argparse.Namespace) -> int:
+    """Install the portal's answer to a request."""
+    loan = client.install(said.file.read_text(encoding="utf-8"))
+    print(f"{loan.product} is borrowed until {local(loan.until)}.")
+    return 0
 
 
 def sign_in(client: Client, said: argparse.Namespace) -> int:
@@ -133,10 +160,14 @@ def parser() -> argparse.ArgumentParser:
     _add(commands, "status", status)
     _add(commands, "sign-in", sign_in)
     _add(commands, "sign-out", sign_out)
-    _add(commands, "return", bring_back).add_argument("--product", required=True)
-    borrowing = _add(commands, "borrow", borrow)
-    borrowing.add_argument("--product", required=True)
-    borrowing.add_argument("--until", required=True, type=moment, help="a day, such as 2026-03-08, or a moment")
+    returning = _add(commands, "return", bring_back)
+    returning.add_argument("--product", required=True)
+    returning.add_argument("--file", type=Path, help="without a network: write what is uploaded to the portal")
+    _add_borrowing(_add(commands, "borrow", borrow))
+    requesting = _add(commands, "request", request)
+    _add_borrowing(requesting)
+    requesting.add_argument("file", type=Path, metavar="FILE")
+    _add(commands, "install", install).add_argument("file", type=Path, metavar="FILE")
     _add_run(_add(commands, "run", run))
     return _needing_url(top)
 
@@ -145,6 +176,11 @@ def _add(commands: Commands, name: str, do: Callable[[Client, argparse.Namespace
     added = commands.add_parser(name, help=do.__doc__, description=do.__doc__, allow_abbrev=False)
     added.set_defaults(do=do)
     return added
+
+
+def _add_borrowing(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--product", required=True)
+    command.add_argument("--until", required=True, type=moment, help="a day, such as 2026-03-08, or a moment")
 
 
 def _add_run(run: argparse.ArgumentParser) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -33,10 +33,11 @@ class Portal:
     """What every seat of a program shares."""
 
     def __init__(
-        self, api: Api, store: Store, device: Device, issuer: str, on_sign_in: Callable[[Code], None] | None
-    ) -> None:
+        self, api: Api, store: Store, device: Device, issuer: str, on_sign_in: Callable[[Code], None] | None,
+        keys: Mapping[str, Any] | None = None,
+    ) -> None:  # fmt: skip
         self.api, self.wire = api, api.wire
-        self.store, self.device, self.issuer = store, device, issuer
+        self.store, self.device, self.issuer, self._pinned = store, device, issuer, keys
         self.mark = HighWater(store)
         self._on_sign_in = on_sign_in
 
@@ -95,11 +96,15 @@ class Portal:
     def _checked(self, token: str, may_ask: bool = False) -> Claims:
         keys = self.store.read(KEYS) or (self._fetched_keys() if may_ask else {"keys": []})
         try:
-            return verified(token, keys, issuer=self.issuer, device=self.device.thumbprint)
+            return self.checked_by(token, keys)
         except Untrusted:
-            if not may_ask:
+            if not may_ask or self._pinned:
                 raise
-            return verified(token, self._fetched_keys(), issuer=self.issuer, device=self.device.thumbprint)
+            return self.checked_by(token, self._fetched_keys())
+
+    def checked_by(self, token: str, keys: Mapping[str, Any]) -> Claims:
+        """What a lease says by some keys; by the ones that the program was made with, if it was."""
+        return verified(token, self._pinned or keys, issuer=self.issuer, device=self.device.thumbprint)
 
     def _fetched_keys(self) -> dict[str, Any]:
         """The portal's keys; asked for when there are none yet, or when it has begun to sign with another."""
@@ -146,7 +151,11 @@ class Portal:
         kept = self.store.read(LOAN + product)
         if not kept:
             return False
-        proof = self.device.sign({"jti": kept["lease_id"], "iat": int(self.wire.now())})
+        proof = self.proof_of(kept["lease_id"])
         self.signed_in(lambda: self.api.bring_back(kept["lease_id"], proof))
         self.store.remove(LOAN + product)
         return True
+
+    def proof_of(self, lease_id: str) -> str:
+        """This device's word that it uses a borrowed seat no longer."""
+        return self.device.sign({"jti": lease_id, "iat": int(self.wire.now())})
