@@ -14,9 +14,11 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from core.db import Base, Instant
 from core.denials import Denied
+from models import rows_changed
 
 KEPT = timedelta(hours=24)
 LONGEST_KEY = 255
+MOST_KEPT = 1000  # answers of one credential: nobody fills the table
 
 
 class KeptAnswer(Base):
@@ -62,13 +64,21 @@ def kept(session: Session, once: Once, now: datetime) -> tuple[int, Any] | None:
 
 
 def keep(session: Session, once: Once, status: int, answer: Any, now: datetime) -> None:
-    """Keep an answer for a day, in the transaction of what it answers; those of yesterday go."""
-    session.connection().execute(delete(KeptAnswer).where(KeptAnswer.expires_at <= now))
+    """Keep an answer for a day, in the transaction of what it answers; those of yesterday go, and the many-th too."""
+    newest = select(KeptAnswer.expires_at).where(KeptAnswer.credential == once.credential)
+    beyond = newest.order_by(KeptAnswer.expires_at.desc()).offset(MOST_KEPT - 1).limit(1).scalar_subquery()
+    is_beyond = (KeptAnswer.credential == once.credential) & (KeptAnswer.expires_at <= beyond)
+    session.connection().execute(delete(KeptAnswer).where((KeptAnswer.expires_at <= now) | is_beyond))
     row = {
         "credential": once.credential, "key": once.key, "body_hash": once.body_hash, "status": status,
         "answer": json.dumps(answer), "expires_at": now + KEPT,
     }  # fmt: skip
     session.connection().execute(insert(KeptAnswer).values(row))
+
+
+def remove_old(session: Session, now: datetime) -> int:
+    """Remove yesterday's answers, and count them; the worker's, now and then."""
+    return rows_changed(session, delete(KeptAnswer).where(KeptAnswer.expires_at <= now))
 
 
 def _is(once: Once) -> tuple[Any, Any]:

@@ -12,9 +12,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from core import limits
+from core import idempotency, limits
 from core.activity import PORTAL_ITSELF
 from core.db import Base, Instant
+from core.leases import AccessRequest, Denial
 from core.mailing import outbox
 from core.oauth import approvals, families
 from core.people import IDLE_AGE, LONGEST_AGE
@@ -26,6 +27,7 @@ log = logging.getLogger("portal.jobs")
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 KEEP_RUNS = timedelta(days=7)
 KEEP_SIGN_INS = timedelta(days=30)  # ended ones, for whoever asks what happened
+KEEP_ASKED = timedelta(days=400)  # denials and answered requests: a year, and its neighbors to compare with
 
 
 class JobRun(Base):
@@ -101,6 +103,16 @@ def remove_sign_ins(session: Session, now: datetime) -> int:
     return rows_changed(session, delete(SignIn).where(over))
 
 
+def remove_denials(session: Session, now: datetime) -> int:
+    """Remove denials that no look back over a year counts; what each day saw stays with the license."""
+    return rows_changed(session, delete(Denial).where(Denial.at < now - KEEP_ASKED))
+
+
+def remove_requests(session: Session, now: datetime) -> int:
+    """Remove requests for access that were answered long ago."""
+    return rows_changed(session, delete(AccessRequest).where(AccessRequest.closed_at < now - KEEP_ASKED))
+
+
 def remove_runs(session: Session, now: datetime) -> int:
     """Remove what is only history of this table."""
     return rows_changed(session, delete(JobRun).where(JobRun.slot < now - KEEP_RUNS))
@@ -110,6 +122,9 @@ JOBS = (
     Job("remove unconfirmed accounts", HOUR, remove_unconfirmed),
     Job("remove limits that are over", HOUR, limits.sweep),
     Job("remove who left the queue", HOUR, sweeping.remove_gone),
+    Job("remove old answers to programs", HOUR, idempotency.remove_old),
+    Job("remove old denials", DAY, remove_denials),
+    Job("remove old requests for access", DAY, remove_requests),
     Job("remove old sign-ins", DAY, remove_sign_ins),
     Job("remove old codes of programs", DAY, approvals.remove_old),
     Job("remove old sign-ins of programs", DAY, families.remove_old),

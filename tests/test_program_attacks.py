@@ -7,12 +7,15 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from core import idempotency, jobs
 from core.activity import COMMAND
 from core.api import rates
-from core.leases import QUEUE_PATIENCE
-from core.seats import sweeping
+from core.idempotency import KeptAnswer, Once
+from core.leases import QUEUE_PATIENCE, AccessRequest, Denial, Device, Ticket
+from core.seats import sweeping, waiting
 from core.seats.request import Queued
 from models import Account, License, Organization, PermissionKey
 from tests.api_desk import Programs, code, new_uuid
@@ -109,7 +112,7 @@ def test_name_of_a_device_turns_no_text_around(program: Programs, client_for: Cl
 @pytest.mark.on_sqlite
 def test_one_credential_is_counted_however_it_is_spelled(program: Programs, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rates, "MOST", 3)
-    monkeypatch.setattr(rates.time, "monotonic", lambda: 1.0)
+    monkeypatch.setattr("core.api.rates.time.monotonic", lambda: 1.0)
     lab = program()
     key = lab.authorization.removeprefix("Bearer ")
     answers = []
@@ -117,3 +120,53 @@ def test_one_credential_is_counted_however_it_is_spelled(program: Programs, monk
         lab.authorization = scheme + key
         answers.append(lab.send("GET", "entitlements").status_code)
     assert answers[-1] == 429
+
+
+# ── rows without end ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_one_credential_fills_no_table_with_denials(
+    seat_desk: SeatDesk, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "MOST_A_DAY", 3)
+    seat_desk.station("lab", "render")
+    seat_desk.station("other", "render")
+    seat_desk.fill(POOL)
+    for number in range(5):
+        assert seat_desk.denied("lab", f"l{number}", device=f"l{number}").code == "no_seat_available"
+    assert seat_desk.denied("lab", "waits", device="waits", queue=True).code == "no_seat_available"
+    seat_desk.denied("other", "o", device="o")
+    counts = [session.scalar(select(func.count()).select_from(table)) for table in (Denial, Ticket, Device)]
+    assert counts == [4, 0, POOL + 4]
+    seat_desk.later = timedelta(days=1, seconds=1).total_seconds()
+    seat_desk.fill(POOL)
+    assert isinstance(seat_desk.ask("lab", "l9", queue=True), Queued)
+
+
+def test_one_credential_fills_no_table_with_answers(
+    session: Session, cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(idempotency, "MOST_KEPT", 3)
+    first = Once("sign-in:2", "k", b"")
+    idempotency.keep(session, first, 200, {}, cast.now)
+    for number in range(5):
+        once = Once("sign-in:1", f"k{number}", b"")
+        idempotency.keep(session, once, 200, {}, cast.now + timedelta(seconds=number))
+    kept = session.execute(select(KeptAnswer.credential, KeptAnswer.key).order_by(KeptAnswer.key)).all()
+    assert [tuple(row) for row in kept] == [("sign-in:2", "k"), *(("sign-in:1", f"k{n}") for n in (2, 3, 4))]
+
+
+def test_what_is_old_is_removed(seat_desk: SeatDesk, session: Session, cast: Cast) -> None:
+    seat_desk.fill(POOL)
+    seat_desk.denied("alice", "a")
+    asked = {"organization_id": cast.organization_id, "account_id": cast.bob.account_id, "asked_at": cast.now}
+    product = cast.product["draft"]
+    session.add(AccessRequest(product_id=product, closed_at=cast.now, outcome="dropped", **asked))
+    session.add(AccessRequest(product_id=product, **asked))
+    idempotency.keep(session, Once("sign-in:1", "k", b""), 200, {}, cast.now)
+    session.commit()
+    year = cast.now + timedelta(days=399)
+    assert [jobs.remove_denials(session, year), jobs.remove_requests(session, year)] == [0, 0]
+    later = year + timedelta(days=2)
+    assert [jobs.remove_denials(session, later), jobs.remove_requests(session, later)] == [1, 1]
+    assert [idempotency.remove_old(session, at) for at in (cast.now, later)] == [0, 1]

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from sqlalchemy import delete, func, insert, select, update
 
 from core.denials import Denied
-from core.leases import QUEUE_PATIENCE, Denial, Ticket
+from core.leases import QUEUE_PATIENCE, Denial, Device, Ticket
 from core.seats import freeing, refusing
 from core.seats.beginning import note_day
 from core.seats.request import Line, Queued, Request
 
 DETAIL = 300  # characters of a denial's sentence that are kept
+DAY, MOST_A_DAY = timedelta(days=1), 10_000  # denials of one credential: nobody fills the table
 
 
 def queued_or_denied(request: Request, refusals: list[tuple[Line, Denied]], device_id: int) -> Queued:
@@ -19,10 +22,14 @@ def queued_or_denied(request: Request, refusals: list[tuple[Line, Denied]], devi
     :raise Denied: with the reason that the person can do most about.
     """
     full = any(refused.code == "no_seat_available" and line.is_floating for line, refused in refusals)
-    waits = full and request.asking.queue
+    is_noted = request.ticket_id is not None or not _has_many(request)
+    waits = full and request.asking.queue and is_noted
     if request.ticket_id is None or not waits:
         refused = refusing.worst([each for _line, each in refusals] or [refusing.nothing(request)])
-        _note_denial(request, refusals, refused, device_id)
+        if is_noted:
+            _note_denial(request, refusals, refused, device_id)
+        else:
+            _forget(request, device_id)
         if not waits:
             leave(request)  # who may not, or will not, wait keeps nobody behind him waiting
             raise refused
@@ -35,6 +42,22 @@ def leave(request: Request) -> None:
         request.settle()
         freeing.leave_queue(request.session, request.ticket_id, request.now)
         request.has_left = True
+
+
+def _has_many(request: Request) -> bool:
+    """Whether so many of the asker's denials are kept of the last day that one more tells nobody anything."""
+    asker = Denial.account_id == request.caller.account_id
+    if request.caller.station_id is not None:
+        asker = Denial.station_id == request.caller.station_id
+    newest = select(Denial.at).where(asker).order_by(Denial.id.desc()).offset(MOST_A_DAY - 1).limit(1)
+    at = request.session.scalar(newest)
+    return at is not None and at > request.now - DAY
+
+
+def _forget(request: Request, device_id: int) -> None:
+    """Keep no device of a station that comes with a new one for every question."""
+    if request.caller.station_id is not None and request.facts.device_id is None:
+        request.session.connection().execute(delete(Device).where(Device.id == device_id))
 
 
 def _note_denial(request: Request, refusals: list[tuple[Line, Denied]], refused: Denied, device_id: int) -> None:
