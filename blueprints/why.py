@@ -7,7 +7,7 @@ from typing import Any
 from flask import Blueprint, Response, flash, make_response, redirect, render_template, request
 from flask_babel import gettext as _
 
-from core import access, mail
+from core import access, limits, mail
 from core.dates import now
 from core.db import db
 from core.errors import Missing
@@ -50,6 +50,7 @@ def of_myself() -> Any:
 @bp.post("/products/ask")
 def ask() -> Response:
     """Ask the administrators for a permission."""
+    limits.count("access", f"account {me().id}")
     desk, code = own_desk(), asked_for()
     asked, is_news = access.ask(desk.me, code, desk.actor, now())
     if is_news:

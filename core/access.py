@@ -143,7 +143,8 @@ def _rank(license: License) -> tuple[int, tuple[float, int]]:
 
 def _earlier(session: Session, member: Member, product_id: int) -> list[AccessRequest]:
     mine = (AccessRequest.account_id == member.account_id, AccessRequest.product_id == product_id)
-    return list(session.scalars(select(AccessRequest).where(*mine).execution_options(populate_existing=True)))
+    here = AccessRequest.organization_id == member.organization_id
+    return list(session.scalars(select(AccessRequest).where(*mine, here).execution_options(populate_existing=True)))
 
 
 def _check_open(request: AccessRequest, outcome: str) -> bool:

@@ -53,6 +53,8 @@ RULES = {
     # Codes of programs: a fleet behind one address may start in one morning; a person types one.
     "device-code": Rule(1000, HOUR, WAIT),
     "user-code": Rule(10, MINUTES_15, _l("Too many wrong codes. Wait a quarter of an hour.")),
+    # Each is a letter to the administrators.
+    "access": Rule(20, DAY, _l("You asked for much today. Ask again tomorrow.")),
     # Counts by recipient, whoever writes: nobody's mailbox is filled from here.
     "letter": Rule(5, DAY, _l("This address got enough mail for today. Try again tomorrow.")),
 }

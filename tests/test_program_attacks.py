@@ -7,21 +7,24 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 import pytest
+from flask import Flask
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from core import idempotency, jobs
+from core import access, idempotency, jobs, limits
 from core.activity import COMMAND
 from core.api import rates
 from core.idempotency import KeptAnswer, Once
 from core.leases import QUEUE_PATIENCE, AccessRequest, Denial, Device, Ticket
 from core.seats import sweeping, waiting
 from core.seats.request import Queued
-from models import Account, License, Organization, PermissionKey
+from models import Account, License, Organization, PermissionKey, Product
 from tests.api_desk import Programs, code, new_uuid
 from tests.cast import Cast
 from tests.clients import Client
 from tests.endings import POOL
+from tests.kestrel import Kestrel
+from tests.letter_box import letters_to
 from tests.seat_desk import SeatDesk, wrong_books
 
 ClientFor = Callable[[str], Client]
@@ -170,3 +173,25 @@ def test_what_is_old_is_removed(seat_desk: SeatDesk, session: Session, cast: Cas
     later = year + timedelta(days=2)
     assert [jobs.remove_denials(session, later), jobs.remove_requests(session, later)] == [1, 1]
     assert [idempotency.remove_old(session, at) for at in (cast.now, later)] == [0, 1]
+
+
+@pytest.mark.on_sqlite
+def test_nobody_fills_his_administrators_mailbox_with_requests(
+    app: Flask, client_for: ClientFor, on_app: Session, cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(limits.RULES, "access", limits.Rule(3, limits.DAY, "Enough."))
+    bob = client_for("bob")
+    for number in range(5):
+        Product.add(on_app, f"p{number}", f"Product {number}", False, COMMAND, cast.now)
+    on_app.commit()
+    answers = [bob.send("/products/ask", product=f"p{number}").status_code for number in range(5)]
+    assert answers == [303, 303, 303, 429, 429]
+    assert len(letters_to(app, cast.alice.email)) == 3
+
+
+def test_who_asked_elsewhere_before_is_news_here(kestrel: Kestrel) -> None:
+    session, cast = kestrel.session, kestrel.cast
+    asked = {"account_id": cast.bob.account_id, "product_id": cast.product["hub"], "asked_at": cast.now}
+    session.add(AccessRequest(organization_id=cast.other_id, closed_at=cast.now, outcome="dropped", **asked))
+    session.commit()
+    assert access.ask(kestrel.bob, "hub", kestrel.by("bob"), cast.now)[1]
