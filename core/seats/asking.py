@@ -131,6 +131,7 @@ _denied = exists().where(Denial.uuid == bindparam("uuid"), Denial.served_at.is_(
 _COLUMNS = (
     Product.id.label("product_id"), Product.name.label("product"),
     Device.id.label("device_id"), Device.public_key, Device.name.label("device_name"), Device.os,
+    Device.seen_at,
     License.id.label("license_id"), License.type, License.seats, License.in_use, License.reserved,
     License.start_on, License.end_on, License.starts_at, License.ends_at, PermissionKey.revoked_at,
     PermissionKey.account_id.label("owner_id"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import bindparam, case, delete, insert, update
@@ -12,6 +13,8 @@ from core.grants import TokenFamily
 from core.leases import LEASE, NOT_TRUE_WITHIN, Denial, Device, Lease, Ticket, UsageDay
 from core.seats import freeing
 from core.seats.request import Line, Raced, Request, Seat
+
+SEEN_EVERY = timedelta(hours=1)  # how exact `Device.seen_at` is: a program that runs costs one write an hour
 
 
 def begun(
@@ -90,6 +93,14 @@ def device(request: Request) -> int:
         binding = update(TokenFamily).where(TokenFamily.id == caller.family_id)
         connection.execute(binding.values(device_id=device_id))
     return int(device_id)
+
+
+def seen(request: Request) -> None:
+    """Note that the asker's device lives, once in a while; until then its running programs say so."""
+    at, now = request.facts.seen_at, request.now
+    if at is not None and at <= now - SEEN_EVERY:
+        seeing = update(Device).where(Device.id == request.facts.device_id).values(seen_at=now)
+        request.session.connection().execute(seeing)
 
 
 def _note_day(dialect: Any) -> Any:

@@ -7,14 +7,17 @@ from datetime import datetime
 from typing import Any
 
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import Integer, Row, Select, bindparam, delete, func, select
+from sqlalchemy import Integer, Row, Select, bindparam, case, delete, func, select
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.functions import FunctionElement
 
 from core import grants
 from core.activity import Actor, record
+from core.db import Instant
 from core.errors import Missing, RuleBroken
 from core.grants import TokenFamily
-from core.leases import DEVICE_NAME, DEVICE_REMOVED, Device, Lease, Ticket
+from core.leases import DEVICE_NAME, DEVICE_REMOVED, GIVEN_BACK, Denial, Device, Lease, Ticket
 from core.seats import ending, freeing
 from models import License, Product, line
 
@@ -40,7 +43,8 @@ def found(session: Session, account_id: int, device_id: int) -> Device:
     :raise Missing: when he has none.
     """
     is_his = (Device.id == device_id, Device.account_id == account_id, Device.removed_at.is_(None))
-    query = select(Device).where(*is_his).with_for_update().execution_options(populate_existing=True)
+    query = select(Device).where(*is_his).with_for_update(key_share=True)
+    query = query.execution_options(populate_existing=True)
     if (device := session.scalars(query).one_or_none()) is None:
         raise Missing(_l("There is no such device."))
     return device
@@ -116,11 +120,35 @@ def _leave_queue(session: Session, device_id: int, now: datetime) -> None:
 _account = bindparam("account", type_=Integer)
 
 
+class _Latest(FunctionElement[datetime]):
+    """The latest of some moments."""
+
+    type = Instant()
+    inherit_cache = True
+
+
+@compiles(_Latest, "sqlite")
+def _in_sqlite(element: _Latest, compiler: Any, **how: Any) -> str:
+    return f"max({compiler.process(element.clauses, **how)})"
+
+
+@compiles(_Latest, "postgresql")
+def _in_postgresql(element: _Latest, compiler: Any, **how: Any) -> str:
+    return f"greatest({compiler.process(element.clauses, **how)})"
+
+
 def _mine() -> Select[*tuple[Any, ...]]:
-    # Of the newest launch, not the latest of all: a device may have had thousands.
-    newest = select(Lease.renewed_at).where(Lease.device_id == Device.id).order_by(Lease.id.desc()).limit(1)
+    his = Lease.device_id == Device.id
+    heard = case((Lease.ended_reason == GIVEN_BACK, Lease.ended_at), else_=Lease.renewed_at)
+    signs = (
+        # Of the newest launch, not of all: a device may have had thousands. What others said last is noted by the hour.
+        select(heard).where(his).order_by(Lease.id.desc()).limit(1),
+        select(func.max(Lease.renewed_at)).where(his, Lease.account_id == _account, *Lease.LIVE),
+        select(Denial.at).where(Denial.device_id == Device.id).order_by(Denial.id.desc()).limit(1),
+        select(func.max(Ticket.polled_at)).where(Ticket.device_id == Device.id),
+    )  # fmt: skip
+    seen = _Latest(Device.seen_at, *(func.coalesce(each.scalar_subquery(), Device.seen_at) for each in signs))
     signed_in = select(func.count()).where(TokenFamily.device_id == Device.id, TokenFamily.revoked_at.is_(None))
-    seen = func.coalesce(newest.scalar_subquery(), Device.seen_at)
     return (
         select(Device.id, Device.name, Device.os, seen.label("seen_at"), signed_in.scalar_subquery().label("sign_ins"))
         .where(Device.account_id == _account, Device.removed_at.is_(None))

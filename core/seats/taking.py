@@ -33,7 +33,7 @@ from core.leases import (
 from core.rights import Condition
 from core.seats import freeing, refusing
 from core.seats.asking import Asking, Caller, Facts, facts_of, lock_all
-from core.seats.beginning import begun, device
+from core.seats.beginning import begun, device, seen
 from core.seats.request import TRIES, Line, Queued, Raced, Request, Seat, is_past, lines_of
 from core.seats.waiting import leave, queued_or_denied
 
@@ -125,6 +125,7 @@ def _kept(request: Request) -> Seat:
         raise refusing.cloned()
     line = request.line(facts.known_license_id)
     gone = _why_gone(request, line)
+    seen(request)  # before the lease, as whoever removes a device does
     seat = _renewed(request, line, None if _is_borrowed(request) else gone)
     if gone in (DISABLED, REMOVED) and (refused := refusing.of_membership(request)) is not None:
         refused.facts.update(ending_at=seat.ending_at)

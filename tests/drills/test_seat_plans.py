@@ -15,7 +15,7 @@ from sqlalchemy import Connection, event, insert, literal, select, text, update
 from core.db import db
 from core.grants import TokenFamily
 from core.leases import LEASE
-from core.seats import sweeping
+from core.seats import devices, sweeping
 from models import Account, License
 from tests.cast import Cast
 from tests.plans import FIRM, belongings
@@ -139,6 +139,7 @@ def take(desk: SeatDesk) -> None:
     sweeping.sweep_due(desk.session, desk.now)
     for uuid, device in (("u1", "desk"), ("denied", "other"), ("denied", "other")):
         desk.give_back("bob", uuid, device=device)
+    devices.mine(desk.session, desk.cast.bob.account_id)
 
 
 def test_every_statement_about_seats_finds_its_rows_by_an_index(desk: SeatDesk) -> None:
