@@ -81,6 +81,7 @@ MANY = (
     """INSERT INTO denial (organization_id, product_id, account_id, device_id, uuid, code, at)
        SELECT :organization, :product, :firm + i % :licenses, :firm + i % :licenses, 'denied' || i, 'no_seat_available',
               :at FROM n WHERE i < 5000""",
+    "UPDATE token_family SET device_id = account_id WHERE account_id IN (SELECT :firm + i FROM n WHERE i < :licenses)",
 )
 
 
