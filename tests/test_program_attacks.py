@@ -14,8 +14,10 @@ from sqlalchemy.orm import Session
 from core import access, idempotency, jobs, limits
 from core.activity import COMMAND
 from core.api import rates
+from core.grants import RefreshToken
 from core.idempotency import KeptAnswer, Once
 from core.leases import QUEUE_PATIENCE, AccessRequest, Denial, Device, Ticket
+from core.oauth import families
 from core.seats import sweeping, waiting
 from core.seats.request import Queued
 from models import Account, License, Organization, PermissionKey, Product
@@ -25,6 +27,7 @@ from tests.clients import Client
 from tests.endings import POOL
 from tests.kestrel import Kestrel
 from tests.letter_box import letters_to
+from tests.programs import ProgramAt
 from tests.seat_desk import SeatDesk, wrong_books
 
 ClientFor = Callable[[str], Client]
@@ -173,6 +176,21 @@ def test_what_is_old_is_removed(seat_desk: SeatDesk, session: Session, cast: Cas
     later = year + timedelta(days=2)
     assert [jobs.remove_denials(session, later), jobs.remove_requests(session, later)] == [1, 1]
     assert [idempotency.remove_old(session, at) for at in (cast.now, later)] == [0, 1]
+
+
+def test_one_sign_in_fills_no_table_with_tokens(
+    plain: ProgramAt, on_app: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(families, "MOST_KNOWN_AGAIN", 3)
+    tokens = [plain.tokens["refresh_token"]]
+    for _number in range(5):
+        assert plain.refresh().status_code == 200
+        tokens.append(plain.tokens["refresh_token"])
+    assert on_app.scalar(select(func.count()).select_from(RefreshToken)) == 4
+    assert plain.refresh(tokens[0]).status_code == 400  # too old to tell anything
+    assert plain.refresh(tokens[5]).status_code == 200
+    assert plain.refresh(tokens[3]).status_code == 400
+    assert plain.refresh().status_code == 400  # that one was told from one that never was
 
 
 @pytest.mark.on_sqlite

@@ -20,6 +20,7 @@ from models import Account, Member, rows_changed
 ACCESS_TOKEN_AGE = timedelta(minutes=15)
 IDLE_AGE = timedelta(days=90)  # a program that nobody started for so long asks to be approved again
 USED_KEPT = timedelta(days=7)  # so long a second use of a refresh token is told from one that never was
+MOST_KNOWN_AGAIN = 1000  # used ones of a sign-in, of which a program needs 672 in a week; nobody fills the table
 ENDED_KEPT = timedelta(days=30)
 REFRESH_PREFIX = "rt_"  # by which scanners of source code know what somebody left there
 KIND = "at+jwt"  # RFC 9068; no token of another kind opens the API
@@ -91,9 +92,12 @@ def use(session: Session, text: str, thumbprint: str | None, now: datetime) -> T
 
 
 def refresh_token(session: Session, family_id: int, now: datetime) -> str:
-    """The next refresh token of a sign-in; only its hash is kept."""
+    """The next refresh token of a sign-in; only its hash is kept, and those of the last ones before it."""
     text = REFRESH_PREFIX + secrets.token_urlsafe(32)
     values = {"family_id": family_id, "token_hash": hashed(text), "made_at": now}
+    mine = RefreshToken.family_id == family_id
+    beyond = select(RefreshToken.id).where(mine).order_by(RefreshToken.id.desc()).offset(MOST_KNOWN_AGAIN).limit(1)
+    session.connection().execute(delete(RefreshToken).where(mine, RefreshToken.id <= beyond.scalar_subquery()))
     session.connection().execute(insert(RefreshToken).values(values))
     return text
 
