@@ -23,7 +23,7 @@ bp = Blueprint("activate", __name__, url_prefix="/activate")
 def page() -> Response:
     """The field for the code; with one, which application on which device asks for what."""
     text = request.args.get("user_code", "").strip()
-    if not text:
+    if not text or is_led_here():
         return shown("activate/code.html", user_code="")
     try:
         code = waiting(text)
@@ -70,6 +70,11 @@ def approved() -> Response:
 def declined() -> Response:
     """The application was told so."""
     return shown("activate/done.html", is_approved=False)
+
+
+def is_led_here() -> bool:
+    """Whether another site's link brings the code: then the person is to read it where the application shows it."""
+    return request.headers.get("Sec-Fetch-Site") in {"cross-site", "same-site"}
 
 
 def waiting(text: str) -> DeviceCode:

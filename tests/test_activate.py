@@ -119,6 +119,19 @@ def test_codes_cannot_be_guessed(program: ProgramAt, client_for: ClientFor) -> N
 
 
 @pytest.mark.on_sqlite
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_another_site_types_no_code(program: ProgramAt, client_for: ClientFor, site: str) -> None:
+    bob, led = client_for("bob"), {"Sec-Fetch-Site": site}
+    for _time in range(12):  # nor does it use up what bob may try
+        page = bob.get("/activate", query_string={"user_code": "BCDF-BCDB"}, headers=led)
+        assert (page.status_code, "BCDF-BCDB" in page.text) == (200, False)
+    code = program.codes["user_code"]
+    assert "ARES Commander" not in bob.get("/activate", query_string={"user_code": code}, headers=led).text
+    own = bob.get("/activate", query_string={"user_code": code}, headers={"Sec-Fetch-Site": "none"})
+    assert "ARES Commander" in own.text
+
+
+@pytest.mark.on_sqlite
 def test_right_codes_are_not_counted(app: Flask, client_for: ClientFor, program: ProgramAt) -> None:
     bob = client_for("bob")
     for _time in range(12):
