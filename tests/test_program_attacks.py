@@ -92,6 +92,19 @@ def test_who_left_the_queue_comes_back_at_its_end(seat_desk: SeatDesk) -> None:
     assert seat_desk.ask("bob", "b", queue=True) == Queued(1)
 
 
+def test_one_device_has_one_seat_held_however_often_it_asks(seat_desk: SeatDesk, session: Session) -> None:
+    seat_desk.fill(POOL)
+    for number in range(3):
+        assert isinstance(seat_desk.ask("alice", f"a{number}", queue=True), Queued)
+    for number in range(2):
+        seat_desk.give_back("bob", f"fill-{number}", device=f"d{number}")
+    held = session.scalars(select(Ticket.uuid).where(Ticket.license_id.is_not(None))).all()
+    assert held == ["a0"]
+    seat_desk.seat("bob", "next", device="next")
+    for number in range(3):
+        seat_desk.seat("alice", f"a{number}", queue=True)  # copies on the one seat
+
+
 def test_who_left_the_queue_leaves_no_row(seat_desk: SeatDesk, session: Session) -> None:
     seat_desk.fill(POOL)
     for number in range(3):

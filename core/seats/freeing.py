@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, case, delete, exists, func, or_, select, update
 from sqlalchemy.exc import OperationalError
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from core.db import Instant
 from core.leases import BY_ADMIN, COOL_DOWN, EXPIRED, LINE_EXPIRED, OFFER, QUEUE_PATIENCE, Lease, Station, Ticket
@@ -235,6 +235,11 @@ def _first() -> Select[int]:
         Lease.license_id == License.id, is_same, Lease.ending_reason == BY_ADMIN,
         or_(Lease.ended_at.is_(None), Lease.ended_at > cool),
     )  # fmt: skip
+    # A second launch on a device will share the seat of the first; held for both, it would be kept from others.
+    other = aliased(Ticket)
+    has_one = exists().where(
+        other.device_id == Ticket.device_id, other.product_id == Ticket.product_id, other.license_id.is_not(None)
+    )
     return (
         select(Ticket.id)
         .join(License, License.id == _id)
@@ -242,7 +247,7 @@ def _first() -> Select[int]:
         .where(
             Ticket.organization_id == PermissionKey.organization_id, Ticket.product_id == License.product_id,
             Ticket.license_id.is_(None), Ticket.polled_at > bindparam("patient", type_=Instant()),
-            or_(enabled, valid), is_live, ~cooling,
+            or_(enabled, valid), is_live, ~cooling, ~has_one,
         )
         .order_by(Ticket.id)
         .limit(1)

@@ -77,6 +77,7 @@ class Model:
     gone: dict[str, Gone] = field(default_factory=dict)
     open_holders: set[tuple[str, str]] = field(default_factory=set)  # line and holder of seats that are not reserved
     queue: dict[str, datetime] = field(default_factory=dict)  # launches that wait, in their order, and their last word
+    askers: dict[str, tuple[str, str]] = field(default_factory=dict)  # whose launches they are, and on which device
 
     # ── what happens ──
 
@@ -172,14 +173,16 @@ class Model:
         return max(0, free)
 
     def waiting(self, uuid: str, offered: set[str]) -> int:
-        """How many are served before this launch."""
+        """How many are served before this launch; a device once, however many of its launches wait."""
         ahead = list(self.queue)[: list(self.queue).index(uuid) if uuid in self.queue else None]
-        return sum(1 for each in ahead if each not in offered and self.queue[each] > self.now - PATIENCE)
+        waits = {self.askers[each] for each in ahead if self.queue[each] > self.now - PATIENCE}
+        return len(waits - {self.askers[each] for each in offered})
 
     def may_answer(
         self, uuid: str, who: str, device: str, product: str, queue: bool, offers: dict[str, str]
     ) -> set[str]:
         """What a question may be answered with; `offers` are the launches for which a seat is held, and where."""
+        self.askers.setdefault(uuid, (who, device))
         if (held := self.live.get(uuid)) is not None:
             return self._kept(held, who, device, product)
         ended = self.gone.get(uuid)
