@@ -9,7 +9,6 @@ from flask import Blueprint, Response, abort, current_app, jsonify, render_templ
 
 from blueprints import api
 from core.api import reference
-from core.api.advice import ADVICE
 from core.api.document import document
 from core.denials import CODES
 
@@ -34,7 +33,7 @@ def problem(code: str) -> str:
     name = code.replace("-", "_")
     if name not in CODES or code != name.replace("_", "-"):
         abort(404)
-    return render_template("reference/problem.html", name=name, code=CODES[name], advice=reference.words(ADVICE[name]))
+    return render_template("reference/problem.html", code=reference.code_of(_document(), name))
 
 
 @cache

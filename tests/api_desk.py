@@ -15,9 +15,11 @@ import time_machine
 from flask import Flask
 from joserfc import jws
 from joserfc.jwk import OKPKey
+from marshmallow import RAISE
 from werkzeug.test import TestResponse
 
 from core import signing
+from core.api.facts import schema_of
 from core.db import db
 from core.grants import TokenFamily
 from core.leases import Station
@@ -124,6 +126,7 @@ def code(response: TestResponse) -> tuple[int, str]:
     assert {"type", "title", "status", "code", "detail", "instance"} <= body.keys()
     assert body["status"] == response.status_code
     assert body["type"].endswith(f"/problems/{body['code'].replace('_', '-')}")
+    assert not schema_of(body["code"])(unknown=RAISE).validate(body), "a member that the document does not have"
     return response.status_code, body["code"]
 
 

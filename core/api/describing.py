@@ -13,6 +13,7 @@ from webargs.flaskparser import FlaskParser
 
 from core.api import strict
 from core.api.examples import PORTAL, UUID_OF_A_LAUNCH
+from core.api.facts import examples_of
 from core.api.fields import TOO_LONG
 from core.api.problems import CHALLENGES, MEDIA_TYPE, malformed
 from core.api.schemas import ProblemSchema
@@ -130,7 +131,7 @@ def _example(code: str, status: int) -> dict[str, Any]:
     return {
         "type": f"{PORTAL}/problems/{code.replace('_', '-')}", "title": str(CODES[code].title),
         "status": status, "code": code, "detail": f"{CODES[code].title}.",
-        "instance": f"/api/v1/leases/{UUID_OF_A_LAUNCH}",
+        "instance": f"/api/v1/leases/{UUID_OF_A_LAUNCH}", **examples_of(code),
     }  # fmt: skip
 
 

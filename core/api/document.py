@@ -8,8 +8,10 @@ from typing import Any, cast
 from flask import Blueprint, Flask
 from flask_smorest import Api
 
+from core.api.facts import component, schema_of
 from core.api.problems import MEDIA_TYPE
 from core.api.texts import N_
+from core.denials import CODES
 
 VERSION = "1.0.0"
 METHODS = ("put", "get", "delete", "post")
@@ -50,6 +52,8 @@ def document(questions: Blueprint) -> dict[str, Any]:
     )
     for name, scheme in SCHEMES.items():
         described.spec.components.security_scheme(name, scheme)
+    for code in CODES:
+        described.spec.components.schema(component(code), schema=schema_of(code))
     described.register_blueprint(questions)
     made = cast("dict[str, Any]", described.spec.to_dict())
     for operation in operations(made):
@@ -69,4 +73,16 @@ def _tidy(answer: tuple[str, dict[str, Any]]) -> tuple[str, dict[str, Any]]:
     described = {name: value for name, value in described.items() if value}
     if (problem := described.get("content", {}).get(MEDIA_TYPE)) is not None:
         described["description"] = ", ".join(problem["examples"])
+        problem["schema"] = _one_of(list(problem["examples"]))
     return status, described
+
+
+def _one_of(codes: list[str]) -> dict[str, Any]:
+    """The schema of a problem with one of some codes, each with the members that it brings."""
+    refs = {code: f"#/components/schemas/{component(code)}" for code in codes}
+    if len(refs) == 1:
+        return {"$ref": refs[codes[0]]}
+    return {
+        "oneOf": [{"$ref": ref} for ref in refs.values()],
+        "discriminator": {"propertyName": "code", "mapping": refs},
+    }  # fmt: skip

@@ -11,6 +11,7 @@ from flask_babel import gettext
 
 from core.api.advice import ADVICE
 from core.api.document import INTRODUCTION, METHODS, SCHEMES
+from core.api.facts import FACTS, component
 from core.denials import CODES
 
 Document = dict[str, Any]
@@ -52,13 +53,24 @@ class Operation:
 
 
 @dataclass(frozen=True, slots=True)
+class Code:
+    """Why something is refused, what an application does then, and what the refusal tells beside its sentence."""
+
+    name: str
+    status: int
+    title: str
+    advice: str
+    members: list[Member]
+
+
+@dataclass(frozen=True, slots=True)
 class Reference:
     """All that the page shows."""
 
     introduction: str
     schemes: list[tuple[str, str]]
     operations: list[Operation]
-    codes: list[tuple[str, int, str, str]]  # code, status, title, what to do
+    codes: list[Code]
 
 
 def of(document: Document) -> Reference:
@@ -68,8 +80,15 @@ def of(document: Document) -> Reference:
         [(f"Authorization: {scheme['scheme'].replace('bearer', 'Bearer')}", words(scheme["description"]))
          for scheme in SCHEMES.values()],
         list(_operations(document)),
-        [(name, code.status, str(code.title), words(ADVICE[name])) for name, code in CODES.items()],
+        [code_of(document, name) for name in CODES],
     )  # fmt: skip
+
+
+def code_of(document: Document, name: str) -> Code:
+    """What there is to know about a code."""
+    schema = document["components"]["schemas"][component(name)]
+    members = [each for each in _members(document, schema) if each.name in FACTS.get(name, ())]
+    return Code(name, CODES[name].status, str(CODES[name].title), words(ADVICE[name]), members)
 
 
 def _operations(document: Document) -> Iterator[Operation]:

@@ -128,7 +128,8 @@ def _kept(request: Request) -> Seat:
     seen(request)  # before the lease, as whoever removes a device does
     seat = _renewed(request, line, None if _is_borrowed(request) else gone)
     if gone in (DISABLED, REMOVED) and (refused := refusing.of_membership(request)) is not None:
-        refused.facts.update(ending_at=seat.ending_at)
+        if seat.ending_at is not None:  # a borrowed seat has no window: it is held until its day
+            refused.facts.update(ending_at=seat.ending_at)
         raise refused
     return seat
 
