@@ -53,6 +53,12 @@ def test_who_gets_a_seat_is_told_which(cast: Cast, client_for: ClientFor) -> Non
     assert "An application gets" in client_for("alice").get(why(cast, "bob", "draft")).text
 
 
+def test_who_gives_permissions_asks_nobody_for_one(cast: Cast, client_for: ClientFor) -> None:
+    for name, offers in (("carol", "/admin/permissions?member="), ("bob", "Ask for access")):
+        page = client_for(name).get("/products/why?product=hub").text
+        assert [offer for offer in ("/admin/permissions?member=", "Ask for access") if offer in page] == [offers]
+
+
 @pytest.mark.parametrize("product", ["nothing", "x" * 60, "%00", "<b>"])
 def test_what_is_no_product_is_said_or_not_there(cast: Cast, client_for: ClientFor, product: str) -> None:
     for name, path in (("alice", why(cast, "bob", product)), ("bob", f"/products/why?product={product}")):
