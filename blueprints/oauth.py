@@ -23,7 +23,7 @@ RETRY_S = 10
 @bp.post("/oauth/device")
 def device() -> Response:
     """Give a program its codes, which wait for a person's approval."""
-    limits.count("device-code", request.remote_addr or "")
+    limits.count("device-code", limits.place(request.remote_addr or ""))
     response = authorization().answer_device()
     db.session.commit()
     return response

@@ -10,6 +10,7 @@ It commits at once, whatever becomes of the request; so a refused or failed atte
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -122,6 +123,17 @@ def forget(rule: str, subject: str) -> None:
 def sweep(session: Session, at: datetime) -> int:
     """Remove the windows that are over, and count them; the worker's, now and then."""
     return rows_changed(session, delete(LimitWindow).where(LimitWindow.ends_at <= at))
+
+
+def place(address: str) -> str:
+    """Where a request comes from as limits count it: of IPv6 the network, because whoever has one has 2⁶⁴ addresses."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(found, ipaddress.IPv4Address):
+        return address
+    return str(found.ipv4_mapped or ipaddress.ip_network((found, 64), strict=False))
 
 
 def hidden(subject: str) -> str:

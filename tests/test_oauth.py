@@ -178,6 +178,20 @@ def test_codes_are_limited_by_address(app: Flask, anonymous: Client, monkeypatch
 
 
 @pytest.mark.on_sqlite
+def test_addresses_of_one_network_are_one_place(app: Flask, anonymous: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(limits.RULES, "device-code", limits.Rule(1, limits.HOUR, "Wait."))
+
+    def asked_from(address: str) -> int:
+        anonymous.environ_base["REMOTE_ADDR"] = address
+        return anonymous.post("/oauth/device", data={"client_name": "x"}).status_code
+
+    assert [asked_from(f"2001:db8:0:1::{number}") for number in (1, 2)] == [200, 429]
+    assert asked_from("2001:db8:0:2::1") == 200
+    assert [asked_from(address) for address in ("192.0.2.7", "192.0.2.8", "::ffff:192.0.2.8")] == [200, 200, 429]
+    assert [asked_from("unix:") for _time in range(2)] == [200, 429]
+
+
+@pytest.mark.on_sqlite
 def test_what_the_server_can_do_is_published(app: Flask, anonymous: Client) -> None:
     said = anonymous.get("/.well-known/oauth-authorization-server")
     base = app.extensions["settings"].base_url
