@@ -238,7 +238,7 @@ def _first() -> Select[int]:
     # A second launch on a device will share the seat of the first; held for both, it would be kept from others.
     other = aliased(Ticket)
     has_one = exists().where(
-        other.device_id == Ticket.device_id, other.product_id == Ticket.product_id, other.license_id.is_not(None)
+        other.device_id == Ticket.device_id, other.product_id == Ticket.product_id, other.offered_until > now
     )
     return (
         select(Ticket.id)
