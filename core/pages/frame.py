@@ -45,6 +45,7 @@ def room(path: str, requests: int = 0) -> tuple[str, list[Entry]]:
             ("/admin/permissions", _("Permissions"), "checkbox", 0),
             ("/admin/requests", _("Requests"), "lock", requests),
             ("/admin/status", _("Status"), "activity-heartbeat", 0),
+            ("/admin/activity", _("Activity"), "history", 0),
             ("/admin/settings", _("Organization Profile"), "settings", 0),
         ]
     if path.startswith("/operator/"):
@@ -53,6 +54,7 @@ def room(path: str, requests: int = 0) -> tuple[str, list[Entry]]:
             ("/operator/organizations", _("Organizations"), "building", 0),
             ("/operator/products", _("Products"), "package", 0),
             ("/operator/mail", _("Outgoing mail"), "mail", 0),
+            ("/operator/activity", _("Activity"), "history", 0),
         ]
     if path in {"/products", "/organization", "/devices"} or path.startswith(MY_ROOM):
         return _("My Account"), [

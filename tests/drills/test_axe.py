@@ -40,7 +40,8 @@ NO_PAGES = {
     "/api/v1/openapi.json", "/devices/offline/{away}/file",
     "/", "/healthz", "/readyz", "/admin/users/counts", "/admin/products/validate", "/admin/products/{annual}/details",
     "/admin/products/{annual}/reveal", "/admin/products/{annual}/copy", "/products/{own}/details",
-    "/organization/create/validate", "/admin/status/live",
+    "/organization/create/validate", "/admin/status/live", "/admin/activity/export",
+    "/operator/activity/export",
 }  # fmt: skip
 
 
