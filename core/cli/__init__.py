@@ -12,6 +12,7 @@ from core import __version__
 from core.settings import SettingsError
 
 COMMANDS = {
+    "activity": "core.cli.activity:activity",
     "check": "core.cli.process:check",
     "conformance": "core.cli.conformance:conformance",
     "demo": "core.cli.process:demo",
