@@ -77,6 +77,14 @@ def test_organization_reads_nothing_of_a_seat_that_is_a_persons_own(
     assert "HOME-PC" not in page
 
 
+def test_launch_of_somebody_else_with_the_same_number_makes_no_denial_untrue(
+    seat_desk: SeatDesk, session: Session
+) -> None:
+    assert seat_desk.denied("erin", "same").code == "no_permission"
+    seat_desk.seat("bob", "same")
+    assert session.scalars(select(Denial.served_at)).one() is None
+
+
 # ── queues ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

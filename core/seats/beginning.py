@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import bindparam, case, delete, insert, update
+from sqlalchemy import ColumnElement, bindparam, case, delete, insert, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from core.dates import today
 from core.grants import TokenFamily
 from core.leases import LEASE, NOT_TRUE_WITHIN, Denial, Device, Lease, Ticket, UsageDay
 from core.seats import freeing
+from core.seats.asking import Caller
 from core.seats.request import Line, Raced, Request, Seat
 
 SEEN_EVERY = timedelta(hours=1)  # how exact `Device.seen_at` is: a program that runs costs one write an hour
@@ -53,8 +54,8 @@ def _served(request: Request) -> None:
     facts, session = request.facts, request.session.connection()
     if facts.was_denied:
         since = request.now - NOT_TRUE_WITHIN
-        mine = (Denial.uuid == request.asking.uuid, Denial.at >= since, Denial.served_at.is_(None))
-        session.execute(update(Denial).where(*mine).values(served_at=request.now))
+        untrue = (Denial.uuid == request.asking.uuid, Denial.at >= since, Denial.served_at.is_(None))
+        session.execute(update(Denial).where(*untrue, is_askers(request.caller)).values(served_at=request.now))
     if request.ticket_id is not None:
         leaving = delete(Ticket).where(Ticket.id == request.ticket_id).returning(Ticket.license_id)
         left = session.execute(leaving).first()
@@ -62,6 +63,13 @@ def _served(request: Request) -> None:
             raise Raced  # the offer was taken back meanwhile
         if left is not None and left.license_id is not None and not request.is_offered:
             freeing.release_offer(request.session, left.license_id, request.now)  # not needed, or too late
+
+
+def is_askers(caller: Caller) -> ColumnElement[bool]:
+    """Whether a denial is the asker's own."""
+    if caller.station_id is not None:
+        return Denial.station_id == caller.station_id
+    return Denial.account_id == caller.account_id
 
 
 def note_day(request: Request, line: Line, *, peak: int = 0, check_outs: int = 0, denials: int = 0) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy import delete, func, insert, select, update
 from core.denials import Denied
 from core.leases import QUEUE_PATIENCE, Denial, Device, Ticket
 from core.seats import freeing, refusing
-from core.seats.beginning import note_day
+from core.seats.beginning import is_askers, note_day
 from core.seats.request import Line, Queued, Request
 
 DETAIL = 300  # characters of a denial's sentence that are kept
@@ -46,10 +46,9 @@ def leave(request: Request) -> None:
 
 def _has_many(request: Request) -> bool:
     """Whether so many of the asker's denials are kept of the last day that one more tells nobody anything."""
-    asker = Denial.account_id == request.caller.account_id
-    if request.caller.station_id is not None:
-        asker = Denial.station_id == request.caller.station_id
-    newest = select(Denial.at).where(asker).order_by(Denial.id.desc()).offset(MOST_A_DAY - 1).limit(1)
+    newest = (
+        select(Denial.at).where(is_askers(request.caller)).order_by(Denial.id.desc()).offset(MOST_A_DAY - 1).limit(1)
+    )
     at = request.session.scalar(newest)
     return at is not None and at > request.now - DAY
 
