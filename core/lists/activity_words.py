@@ -59,8 +59,8 @@ SENTENCES: dict[str, Callable[[str], str]] = {
     "device.rename": lambda _name: _("Device renamed"),
     "device.unbind": lambda _name: _("Device unbound"),
     "device.remove": lambda _name: _("Device removed"),
-    "device.disown": lambda _name: _("Device given up that is somebody else's"),
-    "program.disown": lambda _name: _("Sign-in of an application given up that is somebody else's"),
+    "device.disown": lambda _name: _("Device given up that is somebody else’s"),
+    "program.disown": lambda _name: _("Sign-in of an application given up that is somebody else’s"),
 }
 #: Fields of profiles that changed.
 FIELDS: dict[str, Callable[[], str]] = {
