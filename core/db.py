@@ -29,6 +29,8 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 BUSY_TIMEOUT_MS = 10_000  # for who does not know the gate: a backup, a shell
 # FULL: a key that was redeemed stays so after a power cut; with WAL, NORMAL may lose the last commits.
 PRAGMAS = ("journal_mode=WAL", "foreign_keys=ON", f"busy_timeout={BUSY_TIMEOUT_MS}", "synchronous=FULL")
+#: Options of a statement that finds its rows by index whatever its values are (`core/postgres.py`).
+PLANNED_ONCE = {"is_planned_once": True}
 
 
 class Base(DeclarativeBase):
@@ -199,8 +201,11 @@ def engine_options(database_url: str) -> dict[str, Any]:
 
 
 def prepare(engine: Engine) -> None:
-    """Attach the pragmas and the transaction modes to a SQLite engine; nothing to do for PostgreSQL."""
+    """Attach the pragmas and the transaction modes to a SQLite engine; let PostgreSQL plan some statements once."""
     if engine.dialect.name != "sqlite":
+        from core import postgres  # and its driver, which costs a start on SQLite nothing
+
+        postgres.attach(engine, PLANNED_ONCE)
         return
     gate = WriterGate(engine.url.database)
 

@@ -15,7 +15,8 @@ from core.settings import ROOT
 
 #: What the domain stands on.
 BELOW_MODELS = {
-    "activity", "addresses", "dates", "db", "errors", "grants", "keys", "leases", "refusals", "sealing", "windows",
+    "activity", "addresses", "dates", "db", "errors", "grants", "keys", "leases", "postgres", "refusals", "sealing",
+    "windows",
 }  # fmt: skip
 #: What is about one thing and knows nothing of the others.
 PURE = {"addresses", "dates", "errors", "keys", "sealing"}

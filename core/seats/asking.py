@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session, aliased
 
-from core.db import Instant
+from core.db import PLANNED_ONCE, Instant
 from core.grants import TokenFamily
 from core.leases import BY_ADMIN, COOL_DOWN, QUEUE_PATIENCE, Denial, Device, Lease, Station, Ticket
 from models import Account, License, Member, Organization, Permission, PermissionKey, Product
@@ -229,8 +229,8 @@ def _of_machine() -> Select[*tuple[Any, ...]]:
 
 
 OF_PERSON = _of_person(_signed_in, TokenFamily.device_id, TokenFamily.key_thumbprint)
+OF_PERSON, OF_STATION = (each.execution_options(**PLANNED_ONCE) for each in (OF_PERSON, _of_machine()))
 OF_ACCOUNT = _of_person(_known_by_id, null(), null())
-OF_STATION = _of_machine()
 # Always in the order of their ids, so that two questions never wait for each other.
 _of_side = select(PermissionKey.id).where(
     or_(PermissionKey.organization_id == bindparam("organization"), PermissionKey.account_id == bindparam("account"))

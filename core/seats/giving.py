@@ -10,6 +10,7 @@ from sqlalchemy import Row, Select, and_, bindparam, exists, or_, select, union
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, aliased
 
+from core.db import PLANNED_ONCE
 from core.denials import Denied
 from core.grants import TokenFamily
 from core.leases import GIVEN_BACK, QUEUE_PATIENCE, Denial, Lease, Station, Ticket
@@ -106,10 +107,13 @@ _seats: Any = union(
     ),
 )
 LOCK = select(License.id).where(License.id.in_(_seats)).order_by(License.id).with_for_update(key_share=True)
+LOCK = LOCK.execution_options(**PLANNED_ONCE)
 OF_PERSON = _facts(
     TokenFamily, Lease.account_id == TokenFamily.account_id, Ticket.account_id == TokenFamily.account_id, "family"
-)
-OF_STATION = _facts(Station, Lease.station_id == Station.id, Ticket.station_id == Station.id, "station")
+).execution_options(**PLANNED_ONCE)
+OF_STATION = _facts(
+    Station, Lease.station_id == Station.id, Ticket.station_id == Station.id, "station"
+).execution_options(**PLANNED_ONCE)
 #: Who waited, and left the queue, finds nothing any more; what he was told at first is kept.
 HAS_ASKED = select(
     exists().where(

@@ -5,6 +5,7 @@ The short form has a tenth of the leases, which are more than enough to be read 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -149,4 +150,22 @@ def test_every_statement_about_seats_finds_its_rows_by_an_index(desk: SeatDesk) 
     ours = [each for each in seen if not each[0].startswith(("INSERT", "UPDATE license SET seats"))]
     connection = desk.session.connection()
     slow = {statement: found for statement, values in ours if (found := walked(connection, statement, values))}
+    slow |= {statement: found for statement in planned_once(connection) if (found := of_all(connection, statement))}
     assert slow == {}
+
+
+def planned_once(connection: Connection) -> list[str]:
+    """The statements that PostgreSQL keeps the plan of."""
+    if connection.dialect.name == "sqlite":
+        return []
+    kept = connection.exec_driver_sql("SELECT statement FROM pg_prepared_statements").scalars().all()
+    assert len(kept) >= 3
+    return list(kept)
+
+
+def of_all(connection: Connection, statement: str) -> set[str]:
+    """The large tables that are read from end to end by a plan for whatever values."""
+    raw = connection.connection.driver_connection
+    assert raw is not None
+    told = raw.pgconn.exec_(f"EXPLAIN (FORMAT JSON, GENERIC_PLAN) {statement}".encode()).get_value(0, 0)
+    return set(scans(json.loads(told)[0]["Plan"])) & set(LARGE)
