@@ -12,6 +12,7 @@ from core.dates import LicenseType, now, today
 from core.db import db
 from core.errors import NotAllowed
 from core.forms import drafts, key_entry
+from core.lists import device_list
 from core.lists.product_list import Row
 from core.pages.answers import away
 from core.pages.htmx import clip, htmx, vary
@@ -129,6 +130,7 @@ def board(
     page = render_template(
         "my_products/_board.html" if htmx.wants_fragment else "my_products/index.html",
         base=BASE, text=text, results=results, opened=opened, revealed=revealed, who=who, shared=shared(who),
+        places=device_list.places(db.session, me().id, me().organization_id, now(), me().shown_zone),
         rows=[each for each in listed if each.license.kind is not LicenseType.TRIAL],
         trials=[each for each in listed if each.license.kind is LicenseType.TRIAL],
         invitations=personal.waiting(db.session, me().email, now()) if me().organization_id is None else [],
@@ -160,9 +162,10 @@ def shared(who: str) -> list[tuple[rights.Right, tuple[str, str]]]:
 
 def who_can() -> str:
     """Who of the organization can change what does not run: “Anna Brenner or Tom Achterberg”."""
-    if me().organization_id is None:
+    organization_id = me().organization_id
+    if organization_id is None:
         return ""
-    leaders = db.session.get_one(Organization, me().organization_id).leaders
+    leaders = Organization.leaders_of(db.session, organization_id)
     names = [leader.shown_name for leader in leaders if leader.id != me().member_id]
     you = [str(_("You"))] if len(names) < len(leaders) else []
     return in_words([*you, *names])

@@ -83,9 +83,10 @@ def shown(chain: Chain | None) -> dict[str, Any]:
 
 def who_can(chain: Chain) -> str:
     """Who can change it, where it is the organization's to change."""
-    if me().organization_id is None or chain.code in (None, "unknown_product", "token_invalid"):
+    organization_id = me().organization_id
+    if organization_id is None or chain.code in (None, "unknown_product", "token_invalid"):
         return ""
-    leaders = db.session.get_one(Organization, me().organization_id).leaders
+    leaders = Organization.leaders_of(db.session, organization_id)
     return listed([leader.shown_name for leader in leaders if not is_me(leader)])
 
 

@@ -8,12 +8,14 @@ from datetime import timedelta
 import pytest
 from bs4 import BeautifulSoup
 from flask import Flask
+from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
 from core.activity import COMMAND
 from core.dates import now
 from core.db import db
 from models import License, Member, Organization, PermissionKey
+from tests import sessions
 from tests.cast import Cast
 from tests.permission_pages import ClientFor, edit, key_of, text_of
 
@@ -52,6 +54,15 @@ def test_a_permission_is_a_seat_and_floating_seats_are_shared(client_for: Client
 def test_a_reservation_is_preferred_to_the_pool(client_for: ClientFor, cast: Cast) -> None:
     text = verdict(client_for("carol").get(HOME), "Render Studio")
     assert "FLEX CLOUD You can run it. A seat is kept free for you until" in text
+
+
+def test_what_runs_says_where(client_for: ClientFor, cast: Cast, on_app: Session) -> None:
+    sessions.begin(on_app, cast, "bob", "cloud")
+    sessions.begin(on_app, cast, "bob", "cloud", "borrowed", device="LAPTOP-2")
+    sessions.begin(on_app, cast, "carol", "cloud")
+    text = verdict(client_for("bob").get(HOME), "Render Studio")
+    assert re.search(r"Running on WS-bob since \d+:\d\d · Borrowed on LAPTOP-2 until \d+ \w+$", text), text
+    assert "WS-" not in verdict(client_for("bob").get(HOME), "Draft Pro")
 
 
 def test_named_is_preferred_to_floating(client_for: ClientFor, app: Flask, cast: Cast) -> None:

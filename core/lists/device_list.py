@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from flask_babel import gettext as _
 from sqlalchemy.orm import Session
@@ -54,6 +55,21 @@ def sign_ins(session: Session, account_id: int, now: datetime, zone: str) -> lis
 def running_on(session: Session, account_id: int, device_id: int) -> list[str]:
     """The products that run on one device."""
     return [row.product for row in devices.running(session, account_id) if row.device_id == device_id]
+
+
+def places(session: Session, account_id: int, organization_id: int | None, now: datetime, zone: str) -> dict[int, str]:
+    """Where the organization's products run for a person, by the product's id."""
+    words, found = Words(now, zone), dict[int, list[str]]()
+    for row in devices.running(session, account_id) if organization_id is not None else ():
+        if row.organization_id == organization_id:
+            found.setdefault(row.product_id, []).append(_place(row, words))
+    return {product_id: " · ".join(lines) for product_id, lines in found.items()}
+
+
+def _place(row: Any, words: Words) -> str:
+    if row.borrowed_until is not None and row.borrowed_until > words.now:
+        return str(_("Borrowed on %(device)s until %(day)s", device=row.device, day=words.clock(row.borrowed_until)))
+    return str(_("Running on %(device)s since %(time)s", device=row.device, time=words.clock(row.taken_at)))
 
 
 def _running(session: Session, account_id: int, now: datetime, zone: str) -> dict[int, list[str]]:

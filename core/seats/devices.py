@@ -28,7 +28,7 @@ def mine(session: Session, account_id: int) -> Sequence[Row[Any]]:
 
 
 def running(session: Session, account_id: int) -> Sequence[Row[Any]]:
-    """What runs on a person's devices: device, product, and until when it is borrowed."""
+    """What runs on a person's devices, and for whom: device, product, since when, until when it is borrowed."""
     return session.connection().execute(RUNNING, {"account": account_id}).all()
 
 
@@ -158,12 +158,14 @@ def _mine() -> Select[*tuple[Any, ...]]:
 
 MINE = _mine()
 RUNNING: Select[*tuple[Any, ...]] = (
-    select(Lease.device_id, Product.name.label("product"), Lease.borrowed_until)
+    select(Lease.device_id, Device.name.label("device"), Product.id.label("product_id"), Product.name.label("product"),
+           Lease.organization_id, Lease.taken_at, Lease.borrowed_until)
+    .join(Device, Device.id == Lease.device_id)
     .join(License, License.id == Lease.license_id)
     .join(Product, Product.id == License.product_id)
     .where(Lease.account_id == _account, *Lease.LIVE)
     .order_by(Product.name, Lease.id)
-)
+)  # fmt: skip
 UNUSED: Select[*tuple[Any, ...]] = (
     select(TokenFamily.id, TokenFamily.client_name, TokenFamily.made_at)
     .where(TokenFamily.account_id == _account, TokenFamily.device_id.is_(None), TokenFamily.revoked_at.is_(None))
