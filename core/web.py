@@ -5,6 +5,7 @@ import signal
 import socket
 import threading
 from pathlib import Path
+from typing import TYPE_CHECKING
 from wsgiref.headers import Headers
 
 from granian import Granian
@@ -19,6 +20,9 @@ from core.front import Front, WsgiApp
 from core.pages import assets
 from core.secret_files import with_secrets
 from core.security import HEADERS
+
+if TYPE_CHECKING:
+    from flask import Flask  # the master needs none
 
 STOP_AFTER = 30  # seconds that running requests have at a stop
 HEADERS_WITHIN = 10_000  # milliseconds to send the head of a request
@@ -73,11 +77,17 @@ def create() -> Front:
     # Here, so that the master, which imports this module and serves nothing, stays small.
     from app import create_app
     from core import alive
-    from core.api import problems
 
     settings = with_secrets(settings_.current(), create=True)
     app = create_app(settings)
     alive.begin(app, settings, threading.Event())
+    return front_of(app)
+
+
+def front_of(app: "Flask") -> Front:
+    """The application behind its static files and the front, which refuses some requests itself."""
+    from core.api import problems
+
     return Front(with_static(app.wsgi_app), headers=list(HEADERS.items()), told=problems.of_front(app))
 
 

@@ -25,9 +25,7 @@ from granian.constants import HTTPModes, Interfaces
 from granian.server.embed import Server
 from psycopg import sql
 
-from core.front import Front
-from core.security import HEADERS
-from core.web import with_static
+from core.web import front_of
 
 PATIENCE = 20.0  # seconds that a server has to come up
 PR_SET_PDEATHSIG = 1
@@ -132,7 +130,7 @@ def free_port() -> int:
 @contextlib.contextmanager
 def serving(app: Flask, port: int) -> Iterator[None]:
     """The application behind its real front and static files, in this process, until the block ends."""
-    front = Front(with_static(app.wsgi_app), headers=list(HEADERS.items()))
+    front = front_of(app)
     loop = asyncio.new_event_loop()
     server: list[Server] = []
 

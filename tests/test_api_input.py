@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+import httpx2
 import pytest
 import time_machine
 from flask import Flask
@@ -23,6 +24,7 @@ from core.db import db
 from core.leases import Device, Lease
 from core.oauth import families
 from core.seats import taking
+from core.security import MOST_BYTES
 from tests.api_desk import STATION_KEY, UUID, Program, Programs, code, forged, token_of
 from tests.cast import Cast
 from tests.clients import Client
@@ -121,6 +123,14 @@ def test_what_the_front_refuses_is_a_problem_like_any_other(app: Flask, program:
     assert json.loads(told(path, 500, "x") or b"")["code"] == "internal_error"
     for people in ("/admin/users", "/api/v1/", "/api/v1/openapi.json"):
         assert told(people, 413, "x") is None
+
+
+def test_body_that_is_too_large_to_be_read_is_told_so_on_the_wire(server: str, app: Flask) -> None:
+    refused = httpx2.put(f"{server}/api/v1/leases/{UUID}", content=b"x" * (MOST_BYTES + 1))
+    assert (refused.status_code, refused.headers["Content-Type"]) == (413, "application/problem+json")
+    assert (refused.json()["code"], refused.json()["status"]) == ("malformed_request", 413)
+    page = httpx2.post(f"{server}/login", content=b"x" * (MOST_BYTES + 1))
+    assert (page.status_code, page.headers["Content-Type"]) == (413, "text/plain; charset=utf-8")
 
 
 def test_other_kinds_of_body_are_not_read(program: Programs) -> None:
