@@ -104,6 +104,8 @@ def test_what_is_refused_says_why_beside_the_field(
         (DeviceKey().request(app, cast.now + timedelta(days=1), new_uuid()), 409, "device_conflict"),
         (DeviceKey().proof(), 409, "not signed by the device that has the seat"),
         (key.proof(new_uuid()), 404, "unknown_lease"),
+        (key.proof("\ud800"), 422, "The proof is none for this lease."),
+        (key.proof("\0"), 422, "The proof is none for this lease."),
     ):  # fmt: skip
         refused = upload(bob, sent)
         assert (sent[:20], refused.status_code) == (sent[:20], status)

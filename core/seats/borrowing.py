@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from flask_babel import gettext as _
 from joserfc import jws
@@ -173,7 +174,7 @@ def launch_of(proof: str) -> str:
     """
     try:
         signature = jws.extract_compact(proof.encode(), registry=signing.REGISTRY)
-        return str(signing.claims_in(signature.payload)["jti"])
+        return str(UUID(str(signing.claims_in(signature.payload)["jti"])))
     except (JoseError, ValueError, KeyError, RecursionError, signing.TokenRefused):
         raise Denied("malformed_request", _("The proof is none for this lease.")) from None
 
