@@ -33,5 +33,7 @@ def attach(engine: Engine, marks: Mapping[str, Any]) -> None:
 
     @event.listens_for(engine, "do_execute")
     def executing(cursor: Any, statement: str, values: Any, context: Any) -> bool:
+        if isinstance(cursor, psycopg.ServerCursor):
+            return False  # a long answer, read in pieces
         cursor.execute(statement, values, prepare=marks.items() <= context.execution_options.items())
         return True

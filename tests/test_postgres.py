@@ -56,3 +56,8 @@ def test_connection_that_broke_is_replaced(connection: Connection) -> None:
         connection.execute(ONE)
     connection.rollback()
     assert connection.scalar(ONE) == 1
+
+
+def test_long_answer_is_read_in_pieces(connection: Connection) -> None:
+    numbers = connection.execute(text("SELECT generate_series(1, 5)").execution_options(yield_per=2))
+    assert numbers.scalars().all() == [1, 2, 3, 4, 5]
