@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
@@ -137,6 +138,16 @@ def test_half_of_the_shared_seats_stay_whoever_carries(
     done, refused = ([each for each in answers if (each.status_code == 201) == is_done] for is_done in (True, False))
     assert {code(each) for each in refused} == {(409, "borrow_limit")}
     assert len(live(on_app)) == len(done) == 2  # the cloud is asked first, and lends two of four
+
+
+def test_last_seat_that_may_leave_is_lent_once(
+    program: Programs, app: Flask, until: datetime, on_app: Session, cast: Cast
+) -> None:
+    bob = program("bob", "desk")
+    files = [DeviceKey().request(app, until, new_uuid(), device={"id": f"away{number}"}) for number in range(6)]
+    answers = at_once(*[functools.partial(bob.request_offline, file) for file in files])
+    assert sorted(each.status_code for each in answers) == [201, 201, 409, 409, 409, 409]
+    assert len(live(on_app)) == 2
 
 
 def test_denial_is_kept_and_a_later_try_finds_the_seat(
