@@ -129,7 +129,7 @@ def _keys(entry: Entry, _names: Names) -> str:
     if entry.action == "key.extend":
         return " ".join(filter(None, (_change(entry, "seats", _seats), _change(entry, "end", _end))))
     why = entry.after.get("why") if isinstance(entry.after, dict) else ""
-    return f"“{why}”" if why else ""
+    return _quoted(why) if why else ""
 
 
 def _change(entry: Entry, name: str, words: Callable[[Any], str]) -> str:
@@ -152,4 +152,8 @@ def _session(entry: Entry, _names: Names) -> str:
         return ""
     seconds, message = entry.after["seconds"], entry.after["message"]
     time = ngettext("%(num)s second to save.", "%(num)s seconds to save.", seconds) if seconds else str(_("At once."))
-    return f"{time} “{message}”" if message else time
+    return f"{time} {_quoted(message)}" if message else time
+
+
+def _quoted(words: str) -> str:
+    return str(_("“%(words)s”", words=words))
