@@ -91,6 +91,20 @@ def test_template_brings_no_style_no_script_no_raw_text(path: Path) -> None:
     assert FORBIDDEN.findall(path.read_text()) == []
 
 
+@pytest.mark.parametrize("name", ["accent", "accent-2", "danger", "danger-2"])
+def test_white_is_read_on_a_filled_button_under_the_mouse_too(name: str) -> None:
+    found = re.search(rf"--{name}: light-dark\(#(\w{{6}}), #(\w{{6}})\)", own_css())
+    assert found
+    assert min(1.05 / (luminance(color) + 0.05) for color in found.groups()) >= 4.5
+
+
+def luminance(color: str) -> float:
+    """How light a color is, as WCAG counts it; white is 1."""
+    parts = [int(color[at : at + 2], 16) / 255 for at in (0, 2, 4)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return sum(share * part for share, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
 def test_pages_stay_light() -> None:
     sizes = {name: (assets.STATIC / f"{file}.br").stat().st_size for name, file in manifest()["files"].items()
              if file.startswith("dist/")}  # fmt: skip
