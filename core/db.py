@@ -192,12 +192,14 @@ def engine_for(database_url: str) -> Engine:
 
 def engine_options(database_url: str) -> dict[str, Any]:
     """What `create_engine` needs for this kind of database."""
+    quiet = {"hide_parameters": True}  # errors are logged, and what is sent are names and hashes
     if make_url(database_url).get_backend_name() == "sqlite":
         # With an isolation level the driver begins by itself, and only DEFERRED. The pool may hand a connection on to
         # another thread; no two use it at one time.
-        return {"connect_args": {"factory": GatedConnection, "isolation_level": None, "check_same_thread": False}}
+        ours = {"factory": GatedConnection, "isolation_level": None, "check_same_thread": False}
+        return {**quiet, "connect_args": ours}
     # A restarted server, or a firewall that forgot an idle connection, costs nobody an error page.
-    return {"pool_pre_ping": True, "pool_recycle": 1800, "connect_args": {"connect_timeout": 10}}
+    return {**quiet, "pool_pre_ping": True, "pool_recycle": 1800, "connect_args": {"connect_timeout": 10}}
 
 
 def prepare(engine: Engine) -> None:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from flask import Flask, g
 from sqlalchemy import func, select, text
-from sqlalchemy.exc import IntegrityError, StatementError
+from sqlalchemy.exc import DBAPIError, IntegrityError, StatementError
 from sqlalchemy.orm import Session
 
 from core.db import Mode, db, transaction_mode
@@ -130,3 +130,9 @@ def test_modes_are_what_they_were_after_a_block(bare_app: Flask) -> None:
         with transaction_mode(Mode.LATE):
             pass
         assert g.transaction_mode is None
+
+
+def test_errors_of_the_database_say_nothing_of_what_was_sent(session: Session) -> None:
+    with pytest.raises(DBAPIError) as caught:
+        session.execute(text("SELECT nothing FROM nowhere WHERE it = :secret"), {"secret": "a key\nand a line"})
+    assert "a key" not in str(caught.value)
