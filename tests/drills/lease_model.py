@@ -78,6 +78,7 @@ class Model:
     open_holders: set[tuple[str, str]] = field(default_factory=set)  # line and holder of seats that are not reserved
     queue: dict[str, datetime] = field(default_factory=dict)  # launches that wait, in their order, and their last word
     askers: dict[str, tuple[str, str]] = field(default_factory=dict)  # whose launches they are, and on which device
+    late: set[str] = field(default_factory=set)  # launches that did not come for the seat that was held for them
 
     # ── what happens ──
 
@@ -174,9 +175,9 @@ class Model:
 
     def waiting(self, uuid: str, offered: set[str]) -> int:
         """How many are served before this launch; a device once, however many of its launches wait."""
-        ahead = list(self.queue)[: list(self.queue).index(uuid) if uuid in self.queue else None]
-        waits = {self.askers[each] for each in ahead if self.queue[each] > self.now - PATIENCE}
-        return len(waits - {self.askers[each] for each in offered})
+        waits = [each for each, said in self.queue.items() if said > self.now - PATIENCE and each not in self.late]
+        ahead = waits[: waits.index(uuid) if uuid in waits else None]
+        return len({self.askers[each] for each in ahead} - {self.askers[each] for each in offered})
 
     def may_answer(
         self, uuid: str, who: str, device: str, product: str, queue: bool, offers: dict[str, str]

@@ -258,6 +258,7 @@ class Machine(RuleBasedStateMachine):
     # ── how ──
 
     def ask(self, uuid: str, who: str, device: str, product: str, queue: bool) -> None:
+        self.model.late = self.held().keys() - self.offers().keys()
         may = self.model.may_answer(uuid, who, device, product, queue, self.offers())
         self.session.rollback()
         try:
@@ -336,8 +337,12 @@ class Machine(RuleBasedStateMachine):
 
     def offers(self) -> dict[str, str]:
         """For which launches a seat is held, and where."""
-        held = [row for row in self.session.connection().execute(TICKETS) if row.license_id is not None]
-        return {row.uuid: self.names[row.license_id] for row in held if row.offered_until > self.desk.now}
+        return {uuid: name for uuid, (name, until) in self.held().items() if until > self.desk.now}
+
+    def held(self) -> dict[str, tuple[str, datetime]]:
+        """Where and until when seats were held for launches, late ones too."""
+        rows = [row for row in self.session.connection().execute(TICKETS) if row.license_id is not None]
+        return {row.uuid: (self.names[row.license_id], row.offered_until) for row in rows}
 
     def compare(self) -> None:
         """What lives is what the model says, and so is why the rest has ended."""
