@@ -184,6 +184,7 @@ def test_status_without_javascript(visitor: Visitor) -> None:
     press(alice, "End session")
     expect(alice.locator(".oops")).to_contain_text("Enter a number of seconds")
     expect(alice.get_by_label("Message")).to_have_value("For the tender")
+    expect(alice.get_by_label("Time to save (seconds)")).to_be_focused()
     alice.get_by_label("Time to save (seconds)").fill("0")
     press(alice, "End session")
     answered(alice, STATUS, "The session of Bob Example has ended.")
