@@ -192,3 +192,14 @@ def test_who_no_longer_administers_is_told_once(
             page.clock.run_for(5000)
         expect(page.locator("#live").get_by_role("alert")).to_have_count(1)
     expect(page.locator("#live")).to_contain_text("Alice Example can")
+
+
+def test_menu_stays_open_while_the_page_moves(status: Page, look: Look, cast: Cast, on_app: Session) -> None:
+    look()
+    status.get_by_role("button", name="Alice Example").click()
+    status.keyboard.press("Tab")
+    sessions.begin(on_app, cast, "bob", "cloud")
+    look()
+    expect(status.locator("#board")).to_contain_text("Bob Example")
+    expect(status.locator("#me-menu")).to_be_visible()
+    expect(status.get_by_role("link", name="My Account")).to_be_focused()
