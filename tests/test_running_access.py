@@ -49,6 +49,7 @@ def visitor(server: str, browser: Browser, client_for: ClientFor, scene: dict[st
 
 
 def here(keyboard: Keyboard) -> Stop:
+    expect(keyboard.page.locator(":focus")).to_have_count(1)  # a dialog gives it back a moment after it has closed
     stop = keyboard.focus()
     assert stop, "the focus is lost"
     assert not stop.fault
@@ -57,6 +58,7 @@ def here(keyboard: Keyboard) -> Stop:
 
 def said(keyboard: Keyboard, sentence: str) -> Stop:
     expect(keyboard.page.locator("#live")).to_contain_text(sentence)
+    expect(keyboard.page.get_by_role("dialog")).to_be_hidden()
     return here(keyboard)
 
 
