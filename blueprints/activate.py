@@ -42,7 +42,7 @@ def approve() -> Response:
     except RuleBroken as refused:
         return again(typed("user_code"), refused)
     approvals.approve(code, me().id, me().organization_id, now())
-    record(db.session, None, actor(), "program.approve", code, now(), after={"organization": me().organization_id})
+    record(db.session, None, actor(), "program.approve", code, now())
     db.session.commit()
     return led_to("/activate/approved")
 

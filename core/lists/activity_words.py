@@ -55,11 +55,13 @@ SENTENCES: dict[str, Callable[[str], str]] = {
     "account.edit": lambda name: _("Profile of %(name)s changed", name=name),
     "account.block": lambda name: _("Account of %(name)s blocked", name=name),
     "account.unblock": lambda name: _("Account of %(name)s open again", name=name),
-    # A device's name says what its owner runs, which is nobody else's business.
+    # The name of a device, or of an application, says what its owner runs, which is nobody else's business.
     "device.rename": lambda _name: _("Device renamed"),
     "device.unbind": lambda _name: _("Device unbound"),
     "device.remove": lambda _name: _("Device removed"),
     "device.disown": lambda _name: _("Device given up that is somebody else’s"),
+    "program.approve": lambda _name: _("Application let in"),
+    "program.decline": lambda _name: _("Application kept out"),
     "program.disown": lambda _name: _("Sign-in of an application given up that is somebody else’s"),
 }
 #: Fields of profiles that changed.
