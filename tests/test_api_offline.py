@@ -16,7 +16,8 @@ from sqlalchemy.orm import Session
 from core import signing
 from core.idempotency import KEPT
 from core.leases import Denial, Device, Lease, UsageDay
-from models import License
+from core.seats import ending
+from models import License, Organization
 from tests.api_desk import UUID, DeviceKey, Programs, claims, code, forged, new_uuid
 from tests.at_once import at_once
 from tests.cast import Cast
@@ -242,6 +243,21 @@ def test_answer_is_kept_under_a_key_as_of_any_post(
     assert bob.request_offline(key.request(app, until), **once).get_json() == first.get_json()
     assert code(bob.request_offline(key.request(app, until, new_uuid()), **once)) == (422, "idempotency_mismatch")
     clock.shift(KEPT)
+
+
+@pytest.mark.on_sqlite
+def test_who_cools_down_is_told_for_how_long_under_a_key_too(
+    program: Programs, app: Flask, key: DeviceKey, until: datetime, on_app: Session, cast: Cast, clock: Clock
+) -> None:
+    bob = program("bob", "desk", product="draft")
+    bob.ask()
+    Organization.locked(on_app, cast.organization_id)
+    lease = on_app.scalars(select(Lease)).one()
+    ending.end_session(on_app, cast.organization_id, lease.id, cast.alice.actor, "", 0, cast.now)
+    on_app.commit()
+    clock.shift(99)
+    refused = bob.request_offline(key.request(app, until, new_uuid(), product="draft"), **{"Idempotency-Key": "k"})
+    assert (code(refused), refused.headers["Retry-After"]) == ((409, "cooling_down"), "200")
 
 
 @pytest.mark.on_sqlite

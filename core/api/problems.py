@@ -66,6 +66,8 @@ def written(status: int, body: dict[str, Any]) -> Response:
     response.status_code, response.mimetype = status, MEDIA_TYPE
     response.headers["Content-Language"] = tag(str(get_locale() or ENGLISH))
     response.vary.add("Accept-Language")
+    if (seconds := body.get("retry_after_s", RETRY_AFTER_S.get(body["code"]))) is not None:
+        response.headers["Retry-After"] = str(seconds)
     return response
 
 
@@ -110,8 +112,6 @@ def base_url() -> str:
 
 def _advise(response: Response, refused: Denied) -> None:
     """What programs and proxies act on stands in the head."""
-    if (seconds := refused.facts.get("retry_after_s", RETRY_AFTER_S.get(refused.code))) is not None:
-        response.headers["Retry-After"] = str(seconds)
     if refused.status == 401 and "WWW-Authenticate" not in response.headers:
         for challenge in CHALLENGES:
             response.headers.add("WWW-Authenticate", challenge)
