@@ -13,6 +13,7 @@ from core.settings import SettingsError
 
 COMMANDS = {
     "activity": "core.cli.activity:activity",
+    "backup": "core.cli.keeping:backup",
     "check": "core.cli.process:check",
     "conformance": "core.cli.conformance:conformance",
     "demo": "core.cli.process:demo",
@@ -21,6 +22,7 @@ COMMANDS = {
     "mail": "core.cli.process:mail",
     "organizations": "core.cli.vendor:organizations",
     "products": "core.cli.vendor:products",
+    "restore": "core.cli.keeping:restore",
     "run": "core.cli.process:run",
     "signing-key": "core.cli.programs:signing_key",
     "stations": "core.cli.programs:stations",
