@@ -156,9 +156,9 @@ def test_every_plain_address_is_found_with_its_name(address: str) -> None:
 
 
 @pytest.mark.parametrize("address", ["user{}@firm{}.example", "üser{}@bürö{}.example", "user{}"])
-def test_ten_thousand_addresses_cost_ten_times_a_thousand(address: str) -> None:
-    few, many = (";".join(address.format(number, number % 500) for number in range(size)) for size in (1_000, 10_000))
-    assert len(split(many)) == 10_000
+def test_addresses_cost_as_much_as_there_are(address: str) -> None:
+    few, many = (";".join(address.format(number, number % 500) for number in range(size)) for size in (500, 5_000))
+    assert len(split(many)) == 5_000
     assert growth(few, many) < 40  # 10, and 100 were it quadratic
 
 
@@ -174,4 +174,4 @@ def growth(few: str, many: str) -> float:
 
 def cost(text: str) -> float:
     # The least of some: other work of the machine only ever adds.
-    return min(timeit.repeat(lambda: split(text), timer=time.thread_time, number=1, repeat=5))
+    return min(timeit.repeat(lambda: split(text), timer=time.thread_time, number=1, repeat=3))
