@@ -336,6 +336,25 @@ class Account(Base, UserMixin):
         record(session_of(self), None, by, "account.unblock", self, now)
         return True
 
+    def check_may_delete(self) -> None:
+        """Say why the account cannot be deleted by its person.
+
+        :raise RuleBroken: for an operator, and for an organization's administrator, who has to hand over first.
+        """
+        if self.is_operator:
+            raise RuleBroken(_l("An operator’s account cannot be deleted."))
+        if (member := self.membership) is not None:
+            member.check_may_leave()
+
+    def empty(self, by: Actor, now: datetime) -> None:
+        """Forget the person, for good; his address is free for a new account. What refers to the row goes on to."""
+        self.end_sign_ins(now)
+        record(session_of(self), None, by, "account.delete", self, now)
+        self.email = self.name = self.title = self.company = self.address = self.phone = ""
+        self.email_key, self.fs_uniquifier = f"deleted {self.id}", secrets.token_hex(16)
+        self.password = self.locale = self.wanted_email = self.nonce = None
+        self.zone, self.deleted_at = "UTC", now
+
     def end_sign_ins(self, now: datetime, *, except_id: int | None = None) -> int:
         """End the account's sign-ins, all or all but one; returns how many ended."""
         ending = update(SignIn).where(SignIn.account_id == self.id, SignIn.ended_at.is_(None))
@@ -1166,12 +1185,18 @@ class Member(Base):
     @property
     def shown_name(self) -> str:
         """The person's name once there is an account, else the invited address."""
-        return self.account.name if self.account is not None and self.confirmed_at is not None else self.email
+        return self._known.name if self._known is not None else self.email
 
     @property
     def shown_email(self) -> str:
         """The address to write to: the account's own, which may have changed since the invitation."""
-        return self.account.email if self.account is not None and self.confirmed_at is not None else self.email
+        return self._known.email if self._known is not None else self.email
+
+    @property
+    def _known(self) -> Account | None:
+        """Who he is, once he has said so, and until he deletes his account."""
+        is_known = self.account is not None and self.confirmed_at is not None and self.account.deleted_at is None
+        return self.account if is_known else None
 
     @property
     def may_administer(self) -> bool:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, abort, current_app, flash, request
+from flask import Blueprint, Response, abort, current_app, flash, make_response, render_template, request, url_for
 from flask_babel import gettext as _
 from flask_babel import refresh
 from sqlalchemy import func, select
 
-from core import accounts, addresses, limits, mail, passwords
+from core import accounts, addresses, farewell, limits, mail, passwords
 from core.dates import now, zones
 from core.db import db
 from core.errors import BadInput, RuleBroken
 from core.forms.account_forms import led_to, shown, typed
+from core.guard import own_desk
+from core.pages.answers import away
+from core.pages.htmx import ask_again, vary
 from core.pages.languages import LANGUAGES, name
 from core.pages.words import ngettext
 from core.people import IDLE_AGE, LONGEST_AGE, actor, me
-from models import Account, SignIn, checked_email
+from models import Account, Member, SignIn, checked_email
 
 bp = Blueprint("profile", __name__, url_prefix="/profile")
 
@@ -88,6 +91,47 @@ def sign_out_others() -> Response:
     return led_to("/profile")
 
 
+@bp.get("/delete")
+def delete() -> str:
+    """Ask before the own account is deleted."""
+    db.session.get_one(Account, me().id).check_may_delete()
+    return render_template("profile/delete.html", member=own_desk().me if me().member_id else None, error={})
+
+
+@bp.post("/delete")
+def delete_submit() -> Response:
+    """Delete the own account, once its password was given."""
+    try:
+        kept = right_password(typed("password"), "password")
+        accounts.begin_writing()
+        member = own_desk().me if me().member_id else None  # locks the organization, which comes before the account
+        account = still(kept, "password")
+    except BadInput as refused:
+        return delete_again(refused)
+    account.check_may_delete()
+    farewell_letters(account, member)
+    farewell.end(db.session, account, member, actor(), now())
+    accounts.sign_out()
+    db.session.commit()
+    return away(url_for("accounts.sign_in"), said=_("Your account is deleted."))
+
+
+def delete_again(refused: BadInput) -> Response:
+    """The question with what is wrong with the answer."""
+    db.session.rollback()
+    member = own_desk().me if me().member_id else None
+    error = {str(refused.field): str(refused.message)}
+    page = render_template("profile/delete.html", member=member, error=error)
+    return ask_again(vary(make_response(page, refused.status)))
+
+
+def farewell_letters(account: Account, member: Member | None) -> None:
+    """To the person while his address is known, and to the administrator whom he leaves."""
+    mail.farewell(account)
+    if member is not None:
+        mail.left(member)
+
+
 def profile(refused: RuleBroken | None = None, form: str = "") -> Response:
     """The page; after a refusal with what was typed into the form that was sent."""
     if refused is not None:
@@ -126,19 +170,35 @@ def proved(password: str, field: str, recipient: str = "") -> Account:
 
     :raise RuleBroken: for another password, after too many of them, and for too many letters.
     """
-    subject = f"account {me().id}"
-    limits.count("password", subject)
-    kept = db.session.scalar(select(Account.password).where(Account.id == me().id))
-    if not passwords.is_right(password, kept):
-        raise BadInput(_("This is not the password of this account."), field=field)
+    kept = right_password(password, field)
     if recipient:
         limits.count("letter", recipient)
     accounts.begin_writing()
+    return still(kept, field)
+
+
+def right_password(password: str, field: str) -> str:
+    """What is kept of the own password, which was given.
+
+    :raise RuleBroken: for another password, and after too many of them.
+    """
+    limits.count("password", f"account {me().id}")
+    kept = db.session.scalar(select(Account.password).where(Account.id == me().id))
+    if not passwords.is_right(password, kept):
+        raise BadInput(_("This is not the password of this account."), field=field)
+    return kept or ""
+
+
+def still(kept: str, field: str) -> Account:
+    """The own account, locked, if its password is what it was.
+
+    :raise BadInput: when it is another one.
+    """
     account = own_account()
     # Changed while it was hashed, as by a reset: what was proved is no proof any more.
     if account.password != kept:
         raise BadInput(_("This is not the password of this account."), field=field)
-    limits.give_back("password", subject)
+    limits.give_back("password", f"account {me().id}")
     return account
 
 

@@ -29,7 +29,7 @@ KEY_REVOKED, KEY_REINSTATED, LICENSE_CHANGED = "key-revoked", "key-reinstated", 
 CONFIRM, ALREADY_REGISTERED = "confirm", "already-registered"
 RESET, PASSWORD_CHANGED = "reset", "password-changed"
 CHANGE_EMAIL, EMAIL_NOTICE = "change-email", "email-notice"
-BLOCKED, UNBLOCKED, TEST = "blocked", "unblocked", "test"
+BLOCKED, UNBLOCKED, FAREWELL, TEST = "blocked", "unblocked", "farewell", "test"
 ACCESS_ASKED, ACCESS_GRANTED, ACCESS_DECLINED = "access-asked", "access-granted", "access-declined"
 
 NO_ANSWER = re.compile(r"no answer within (\S+) seconds")
@@ -180,6 +180,11 @@ def blocked(account: Account, now: datetime | None = None) -> Outbox:
 def unblocked(account: Account, now: datetime | None = None) -> Outbox:
     """That signing in is possible again."""
     return _to_account(UNBLOCKED, account, now)
+
+
+def farewell(account: Account, now: datetime | None = None) -> Outbox:
+    """That the account is no more; to be put before it is emptied."""
+    return _to_account(FAREWELL, account, now)
 
 
 def probe(account: Account, now: datetime | None = None) -> Outbox:

@@ -127,6 +127,7 @@ LETTERS: dict[str, tuple[Put, set[str]]] = {
     "change email": (want_email, {"new", "bob"}),
     "blocked": (lambda d: mail.blocked(d.account("bob")), {"bob"}),
     "unblocked": (lambda d: mail.unblocked(d.account("bob")), {"bob"}),
+    "farewell": (lambda d: mail.farewell(d.account("bob")), {"bob"}),
     "test": (lambda d: mail.probe(d.account("otto")), {"otto"}),
     "access asked": (lambda d: mail.access_asked(access_request(d)), {"alice", "carol"}),
     "access granted": (lambda d: mail.access_answered(access_request(d, "granted")), {"bob"}),

@@ -53,6 +53,7 @@ SENTENCES: dict[str, Callable[[str], str]] = {
     "account.password": lambda name: _("Password of %(name)s changed", name=name),
     "account.email": lambda name: _("Address of %(name)s changed", name=name),
     "account.edit": lambda name: _("Profile of %(name)s changed", name=name),
+    "account.delete": lambda _name: _("Account deleted by its person"),
     "account.block": lambda name: _("Account of %(name)s blocked", name=name),
     "account.unblock": lambda name: _("Account of %(name)s open again", name=name),
     # The name of a device, or of an application, says what its owner runs, which is nobody else's business.

@@ -45,6 +45,7 @@ TITLES: dict[str, Callable[[str], str]] = {
     mail.EMAIL_NOTICE: lambda _name: _("Notice of another address"),
     mail.BLOCKED: lambda _name: _("Account blocked"),
     mail.UNBLOCKED: lambda _name: _("Account open again"),
+    mail.FAREWELL: lambda _name: _("Account deleted"),
     mail.TEST: lambda _name: _("Test"),
     mail.ACCESS_ASKED: lambda name: _("A request for access in %(name)s", name=name),
     mail.ACCESS_GRANTED: lambda _name: _("A request for access granted"),

@@ -50,6 +50,7 @@ WRITERS: dict[str, Callable[[Writing], Content]] = {
     mail.EMAIL_NOTICE: accounts.email_notice,
     mail.BLOCKED: accounts.blocked,
     mail.UNBLOCKED: accounts.unblocked,
+    mail.FAREWELL: accounts.farewell,
     mail.TEST: accounts.probe,
     mail.ACCESS_ASKED: access.asked,
     mail.ACCESS_GRANTED: access.granted,

@@ -102,6 +102,16 @@ def unblocked(w: Writing) -> Content:
     return Content(_("Your account is open again"), text, button=_("Sign in"), url=w.page("/login"))
 
 
+def farewell(w: Writing) -> Content:
+    """A notice, to the address that the account had."""
+    w.account()
+    return Content(
+        _("Your account is deleted"),
+        [_("Nothing that you did is lost to others; your name, address and devices are forgotten here.")],
+        after=[_("If this was not you, contact the vendor.")],
+    )
+
+
 def probe(w: Writing) -> Content:
     """A test that an operator sent to himself."""
     return Content(_("A test from %(portal)s", portal=w.settings.portal_name), [_("Its mail arrives at this address.")])
