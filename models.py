@@ -709,13 +709,14 @@ class PermissionKey(Base):
         What runs on it ends too, borrowed seats as well: the next owner's shall be free.
         """
         self.lock()
-        session, owner, ids = session_of(self), self.organization_id, self._license_ids
+        session, owner, licenses = session_of(self), self.organization_id, self._licenses_by_now()
+        ids = [each.id for each in licenses]
         if self.redeemed_at is None:
             return False
         windows.call_back(session, Lease.license_id.in_(ids))
         self._wind_down(now)
         session.execute(delete(Permission).where(Permission.license_id.in_(ids)))
-        for each in self.licenses:
+        for each in licenses:
             each.reserved, each.starts_at, each.ends_at = 0, None, None
         self.organization_id = self.account_id = self.redeemed_at = self.redeemed_by = None
         self.released_at = now
@@ -738,6 +739,7 @@ class PermissionKey(Base):
         :raise BadInput: no such item, none named though there are several, or an end or number that cannot be.
         """
         self.lock()
+        self._licenses_by_now()
         license = self.item(position)
         before = license.summary
         if end is not None:
@@ -754,6 +756,11 @@ class PermissionKey(Base):
             windows.take_offers_back(session_of(self), [license.id])
         record(session_of(self), self.organization_id, by, "key.extend", self, now, before=before, after=after)
         return True
+
+    def _licenses_by_now(self) -> Sequence[License]:
+        """Its licenses as they are under the lock: what was read before may have changed while it was waited for."""
+        mine = select(License).where(License.key_id == self.id).order_by(License.position)
+        return session_of(self).scalars(mine.execution_options(populate_existing=True)).all()
 
     @property
     def _license_ids(self) -> list[int]:

@@ -1,14 +1,18 @@
 """What the vendor does to a key that he handed out: revoke, reinstate, release, extend."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
 from core.activity import COMMAND
 from core.dates import ends_at
+from core.db import engine_for
 from core.errors import BadInput, RuleBroken
 from models import Permission, PermissionKey
+from tests.databases import Database
 from tests.kestrel import Kestrel
 from tests.key_deeds import redeem
 
@@ -35,6 +39,40 @@ def test_reinstated_key_is_live_again(kestrel: Kestrel) -> None:
     annual(kestrel).revoke(COMMAND, kestrel.now)
     assert annual(kestrel).reinstate(COMMAND, kestrel.now)
     assert kestrel.license("annual").is_live(kestrel.now)
+
+
+def test_what_others_gave_since_the_key_was_read_is_released_too(kestrel: Kestrel, database: Database) -> None:
+    license = kestrel.license("annual")
+    key = license.key
+    license.take(kestrel.bob, kestrel.by("alice"), kestrel.now)
+    assert license.reserved == 0
+    kestrel.session.commit()
+    elsewhere(kestrel, database, lambda other: other.license("annual").give(other.bob, other.by("alice"), other.now))
+    key.release(COMMAND, kestrel.now)
+    kestrel.session.commit()
+    assert kestrel.recounted()["annual"] == (0, 0)
+
+
+def test_license_is_extended_from_what_it_is_by_now(kestrel: Kestrel, database: Database) -> None:
+    license = kestrel.license("annual")
+    key, before, position = license.key, license.seats, license.position
+    kestrel.session.commit()
+    elsewhere(kestrel, database, lambda other: annual(other).extend(COMMAND, other.now, position=position, seats=50))
+    assert key.extend(COMMAND, kestrel.now, position=position, seats=before)
+    kestrel.session.commit()
+    assert kestrel.license("annual").seats == before
+    entry = kestrel.last()
+    assert entry.before is not None
+    assert entry.before["seats"] == 50
+
+
+def elsewhere(kestrel: Kestrel, database: Database, what: Callable[[Kestrel], object]) -> None:
+    """Somebody else does something meanwhile."""
+    engine = engine_for(database.url)
+    with Session(engine, expire_on_commit=False) as session:
+        what(Kestrel(session, kestrel.cast))
+        session.commit()
+    engine.dispose()
 
 
 @pytest.mark.parametrize("command", ["revoke", "reinstate", "release"])
