@@ -24,8 +24,8 @@ PRODUCT = "render"
 CLIENT = ROOT / "clients" / "python" / "src"
 #: Says that it runs, and when it is asked to end, saves first.
 SAVES = """
-import signal, sys, time
-def save(*_): print("saved", flush=True); sys.exit(3)
+import os, signal, sys, time
+def save(*_): os.write(1, b"saved\\n"); sys.exit(3)  # not print, which may be interrupted while it prints
 signal.signal(signal.SIGTERM, save); signal.signal(signal.SIGUSR1, save)
 print("ready", flush=True)
 time.sleep(60)
