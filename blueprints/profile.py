@@ -14,7 +14,7 @@ from core.errors import BadInput, RuleBroken
 from core.forms.account_forms import led_to, shown, typed
 from core.guard import own_desk
 from core.pages.answers import away
-from core.pages.htmx import ask_again, vary
+from core.pages.htmx import ask_again, htmx, vary
 from core.pages.languages import LANGUAGES, name
 from core.pages.words import ngettext
 from core.people import IDLE_AGE, LONGEST_AGE, actor, me
@@ -121,7 +121,7 @@ def delete_again(refused: BadInput) -> Response:
     db.session.rollback()
     member = own_desk().me if me().member_id else None
     error = {str(refused.field): str(refused.message)}
-    page = render_template("profile/delete.html", member=member, error=error)
+    page = render_template("profile/_delete.html" if htmx else "profile/delete.html", member=member, error=error)
     return ask_again(vary(make_response(page, refused.status)))
 
 

@@ -152,6 +152,8 @@ def test_another_password_changes_nothing_and_says_so(app: Flask, cast: Cast, cl
     answer = bob.swap(URL, password="not this one")
     assert (answer.status_code, answer.headers["HX-Retarget"]) == (422, "#ask")
     assert "This is not the password of this account." in answer.text
+    assert "<!doctype" not in answer.text
+    assert "<!doctype" in bob.send(URL, password="not this one").text
     with app.app_context():
         assert db.session.get_one(Account, cast.bob.account_id).active
         assert count(db.session, Lease) == 0
