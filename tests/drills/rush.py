@@ -132,7 +132,7 @@ def naively(plan: Plan, number: int) -> Attempt:
             if session.scalars(taken).one() >= plan.seats:
                 return FULL
             if session.get_bind().dialect.name == "postgresql":
-                session.execute(text("SELECT pg_sleep(0.002)"))  # as long as a round trip in a real network
+                session.execute(text("SELECT pg_sleep(0.05)"))  # as long as a round trip between continents
             session.execute(
                 insert(Lease).values(
                     uuid=uuid, organization_id=plan.organization_id, license_id=plan.license_id,
