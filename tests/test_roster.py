@@ -10,6 +10,7 @@ from flask import Flask
 from sqlalchemy import event, insert, text
 from sqlalchemy.orm import Session
 
+from core.db import db
 from core.lists import roster
 from core.lists.roster import PAGE, Counts, Wanted
 from models import Account, License, Member, Organization, Permission
@@ -187,8 +188,13 @@ def crowd(session: Session, cast: Cast) -> None:
     ]  # fmt: skip
     session.execute(insert(Member), members)
     session.commit()
-    session.execute(text("ANALYZE"))
-    session.commit()
+    if session.get_bind().dialect.name == "postgresql":
+        # What the tests before this one left behind would count as pages to read.
+        with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.exec_driver_sql("VACUUM ANALYZE")
+    else:
+        session.execute(text("ANALYZE"))
+        session.commit()
 
 
 @pytest.mark.usefixtures("crowd")
